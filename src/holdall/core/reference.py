@@ -1,0 +1,258 @@
+"""Addresses: the only place where a text becomes an address.
+
+A `Reference` is a scheme, a container and a key. These rules hold for every key, on every
+backend; a text that breaks one is refused with the reason, never rewritten:
+
+* it is not empty, and neither starts nor ends with `/`;
+* no segment is empty, `.`, `..` or `.holdall` (which is where stores keep their own things);
+* it holds no `\\`, no control character, and nothing that UTF-8 cannot write;
+* it has at most 1,024 bytes, counted with the prefix that the service sees, and at most 250
+  bytes in a segment.
+
+Keys are literal. Nothing is decoded, so `?`, `#` and `%` are ordinary characters of a key.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+from holdall.core.errors import InvalidKey
+from holdall.core.secrets import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_KEY_BYTES = 1024
+MAX_SEGMENT_BYTES = 250
+MAX_PATH_BYTES = 4095  # Linux's PATH_MAX without its NUL: a file's reference holds its whole path
+RESERVED_SEGMENT = ".holdall"
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+# Most keys match this and are valid; any other key takes the slow way, which finds the reason.
+_PLAIN_SEGMENT = r"[A-Za-z0-9_=+,:@%#?!~() -][A-Za-z0-9_=+,:@%#?!~(). -]{0,240}"
+_plain: Callable[[str], object] = re.compile(f"{_PLAIN_SEGMENT}(?:/{_PLAIN_SEGMENT})*\\Z").match
+
+
+def check_key(key: str, limit: int = MAX_KEY_BYTES) -> None:
+    """Raise `InvalidKey`, with the reason, unless the text is a key.
+
+    Args:
+        key: What to check.
+        limit: How many bytes it may have in UTF-8.
+    """
+    if len(key) <= limit and _plain(key):
+        return
+    reason = _fault(key, limit)
+    if reason:
+        shown = key if len(key) <= 80 else key[:77] + "..."
+        raise InvalidKey(f"{shown!r} cannot be a key: {reason}", reference=key)
+
+
+def _fault(key: str, limit: int) -> str | None:
+    if not key:
+        return "it is empty"
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        return "it holds a character that UTF-8 cannot write (a lone surrogate)"
+    if "\\" in key:
+        return "it holds a backslash; segments are divided by '/'"
+    control = _CONTROL.search(key)
+    if control:
+        return f"it holds the control character {control.group()!r}"
+    for segment in key.split("/"):
+        if not segment:
+            return "a segment is empty: no leading, trailing or doubled '/'"
+        if segment in {".", ".."}:
+            return f"a segment is {segment!r}: a key cannot climb"
+        if segment == RESERVED_SEGMENT:
+            return f"the segment {RESERVED_SEGMENT!r} is where stores keep their own things"
+        if len(segment.encode()) > MAX_SEGMENT_BYTES:
+            return (
+                f"a segment has {len(segment.encode())} bytes, and {MAX_SEGMENT_BYTES} are allowed"
+            )
+    if size > limit:
+        return f"it has {size} bytes, and {limit} are allowed here"
+    return None
+
+
+class Reference(Struct, frozen=True, eq=False):
+    """One address: of an object, or of a store or folder of them.
+
+    Two references are equal when they lead to the same place; credentials do not count, are
+    never printed, and do not travel in a pickle.
+
+    Args:
+        scheme: `file`, `memory`, `s3`, `gs`, `az`, `abfs`, `abfss`, `redis`, or another's own.
+        container: Bucket or container; host and port for Redis; the name of a memory store;
+            empty for files.
+        key: What is inside the container, whole; empty for the container itself.
+        host: The storage account's host, in `abfs://container@host/key`; else empty.
+        userinfo: `user:secret`, as it stood before the `@`; None when there was none.
+    """
+
+    scheme: str
+    container: str
+    key: str = ""
+    host: str = ""
+    userinfo: Secret | None = None
+
+    @classmethod
+    def parse(cls, text: str | Reference, *, folder: bool = False) -> Reference:
+        """Read an address.
+
+        Args:
+            text: A URL (`s3://bucket/key`, `gs://…`, `az://container/key`,
+                `abfs[s]://container@account…/key`, `file:///path`, `memory://name/key`,
+                `redis://host[:port]/key`), or an absolute path, which is a file. A user name and
+                secret may stand before the container, percent-encoded; a key is literal.
+            folder: Whether one `/` may end it, as in `s3://bucket/prefix/`.
+
+        Raises:
+            InvalidKey: The text is no address, or its key breaks a rule; says which.
+        """
+        if isinstance(text, Reference):
+            return text
+        scheme, mark, rest = text.partition("://")
+        if not mark:
+            if not text.startswith("/"):
+                raise InvalidKey(
+                    f"{text!r} is no reference: it has no scheme. Write s3://bucket/key, "
+                    "file:///folder/key or, for a local file, a path that starts with '/'"
+                )
+            scheme, rest = "file", text
+        scheme = scheme.lower()
+        if not _SCHEME.match(scheme):
+            raise InvalidKey(f"{scheme!r} is no scheme: letters, digits, '+', '.' and '-' only")
+        authority, _, key = rest.partition("/")
+        if folder and key.endswith("/"):
+            key = key[:-1]
+        container, host, userinfo = _read_authority(scheme, authority)
+        if key:
+            check_key(key, MAX_PATH_BYTES if scheme == "file" else MAX_KEY_BYTES)
+        return cls(scheme, container, key, host, userinfo)
+
+    def child(self, key: str) -> Reference:
+        """The address of a key under this one; the key is checked.
+
+        Raises:
+            InvalidKey: The key breaks a rule, or is too long together with this address.
+        """
+        if self.scheme == "file" or not self.key:
+            check_key(key)
+        else:
+            check_key(key, MAX_KEY_BYTES - len(self.key.encode()) - 1)
+        return self.known_child(key)
+
+    def known_child(self, key: str) -> Reference:
+        """The address of a key under this one, for a key that was checked before."""
+        whole = f"{self.key}/{key}" if self.key else key
+        return Reference(self.scheme, self.container, whole, self.host, self.userinfo)
+
+    def join(self, *segments: str) -> Reference:
+        """The address that these segments lead to from here.
+
+        A segment may hold `/`. None can climb out (`..`) or start again from the root (`/x`).
+
+        Raises:
+            InvalidKey: A segment breaks a rule.
+        """
+        for segment in segments:
+            check_key(segment)
+        return self.child("/".join(segments)) if segments else self
+
+    def split(self) -> tuple[str, str, str]:
+        """Answer scheme, container and key."""
+        return self.scheme, self.container, self.key
+
+    def relative_to(self, base: Reference) -> str:
+        """The key of this address as seen from another; empty when they are the same.
+
+        Raises:
+            InvalidKey: This address does not lie under the other.
+        """
+        if base.container == self.container and base.scheme == self.scheme:
+            start = base.key
+            if not start:
+                return self.key
+            if self.key == start:
+                return ""
+            if self.key.startswith(start) and self.key[len(start)] == "/":
+                return self.key[len(start) + 1 :]
+        raise InvalidKey(f"{self} does not lie under {base}", reference=self)
+
+    @property
+    def name(self) -> str:
+        """The last segment of the key; empty for a container."""
+        return self.key.rpartition("/")[2]
+
+    @property
+    def parent(self) -> Reference:
+        """The address one segment up; a container is its own parent."""
+        up = self.key.rpartition("/")[0]
+        return Reference(self.scheme, self.container, up, self.host, self.userinfo)
+
+    @property
+    def root(self) -> Reference:
+        """The address of the container alone."""
+        return Reference(self.scheme, self.container, "", self.host, self.userinfo)
+
+    @property
+    def path(self) -> str | None:
+        """The path in the file system; None when this is no file."""
+        return f"/{self.key}" if self.scheme == "file" else None
+
+    def __str__(self) -> str:
+        authority = f"{self.container}@{self.host}" if self.host else self.container
+        slash = "/" if self.key or self.scheme == "file" else ""
+        return f"{self.scheme}://{authority}{slash}{self.key}"
+
+    def __repr__(self) -> str:
+        return f"Reference({str(self)!r})"
+
+    def _identity(self) -> tuple[str, str, str, str]:
+        return (self.scheme, self.container, self.host, self.key)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Reference):
+            return NotImplemented
+        return self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def __lt__(self, other: Reference) -> bool:
+        return self._identity() < other._identity()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Reference, (self.scheme, self.container, self.key, self.host)
+
+
+def _read_authority(scheme: str, authority: str) -> tuple[str, str, Secret | None]:
+    """Answer container, host and userinfo."""
+    before, at, after = authority.rpartition("@")
+    if scheme == "file":
+        if authority not in {"", "localhost"}:
+            raise InvalidKey(
+                f"file://{after} names a host, and a file has none: "
+                f"write file:///{after}/… for the folder of that name"
+            )
+        return "", "", None
+    if scheme in {"abfs", "abfss"} and at:
+        if ":" in before or not before or not after:
+            raise InvalidKey(f"write {scheme}://container@account.dfs.core.windows.net/key")
+        return before, after, None
+    if not after and scheme != "memory":
+        raise InvalidKey(f"{scheme}:// names no {'host' if scheme == 'redis' else 'container'}")
+    if ":" in after and scheme in {"s3", "gs", "az"}:
+        # The text is not shown: most likely it is a secret that a '/' cut in two.
+        raise InvalidKey(
+            f"the container in this {scheme}:// reference holds ':'. "
+            "Write a '/' inside a secret as %2F, and '@' as %40"
+        )
+    return after, "", Secret(unquote(before)) if at else None

@@ -1,0 +1,108 @@
+"""How a coroutine waits: the contract that stores and layers are written against.
+
+Stores and layers are written once, as coroutines that wait only through the `Runtime` they were
+given. `LoopRuntime` waits on an asyncio event loop. `BlockingRuntime` does not suspend at all: it
+blocks the thread, so that `drive` runs such a coroutine to its end with one step.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
+    from typing import TypeVarTuple, Unpack
+
+    Ts = TypeVarTuple("Ts")
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class SingleFlight(Protocol):
+    """Lets one caller do what many ask for at the same time."""
+
+    async def run(self, key: object, function: Callable[[], Awaitable[R]]) -> R:
+        """Answer what `function` answers, called once for all who wait under this key.
+
+        An error goes to all of them. When the caller that runs it is interrupted or cancelled,
+        the others still get an answer.
+        """
+
+
+class Runtime(ABC):
+    """How to wait. One runtime serves one store and everything around it."""
+
+    blocking: ClassVar[bool]
+
+    @abstractmethod
+    async def call(
+        self,
+        function: Callable[[Unpack[Ts]], T],
+        async_function: Callable[[Unpack[Ts]], Awaitable[T]] | None,
+        *args: *Ts,
+    ) -> T:
+        """Call a driver.
+
+        Args:
+            function: The driver's blocking function. In blocking mode it is called here; on a
+                loop it runs in a thread, where there is no asynchronous one.
+            async_function: The driver's coroutine function; None where it has none.
+            args: The arguments, the same for both.
+
+        Raises:
+            Timeout: The deadline has passed; checked before the call.
+        """
+
+    @abstractmethod
+    async def sleep(self, seconds: float) -> None:
+        """Wait. A deadline that falls into the wait ends it with `Timeout`."""
+
+    @abstractmethod
+    def lock(self) -> AbstractAsyncContextManager[object]:
+        """A new lock, for `async with`."""
+
+    @abstractmethod
+    def semaphore(self, slots: int) -> AbstractAsyncContextManager[object]:
+        """A new semaphore with so many slots, for `async with`."""
+
+    @abstractmethod
+    def single_flight(self) -> SingleFlight:
+        """A new single flight."""
+
+    @abstractmethod
+    def map(
+        self,
+        function: Callable[[T], Awaitable[R]],
+        items: Iterable[T] | AsyncIterable[T],
+        workers: int,
+    ) -> AsyncIterator[R]:
+        """Call a coroutine function for every item, at most `workers` at a time.
+
+        Answers come in the order of the items, which are taken only a little ahead. The first
+        error ends it: what has begun is cancelled or awaited before the error is raised. Context
+        variables are carried into each call, and calls of `map` may be nested.
+        """
+
+    @abstractmethod
+    def deadline(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Limit what happens inside, for `async with`; the tightest of nested ones counts.
+
+        On a loop the body is cancelled. In blocking mode the deadline is checked before each
+        call, each chunk and each sleep, and a call that has begun ends by its own time-out.
+
+        Raises:
+            Timeout: The time was used up.
+        """
+
+
+async def iterate(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+    """Go through items of either kind."""
+    if hasattr(items, "__aiter__"):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item

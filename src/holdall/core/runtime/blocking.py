@@ -1,0 +1,283 @@
+"""The runtime that never suspends, and how its coroutines are driven."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from holdall.core.errors import Timeout
+from holdall.core.runtime import Runtime, iterate
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Iterable,
+        Iterator,
+    )
+    from types import TracebackType
+    from typing import TypeVarTuple, Unpack
+
+    Ts = TypeVarTuple("Ts")
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_FOREVER = float("inf")
+
+
+def drive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends, and answer its result.
+
+    Raises:
+        RuntimeError: It did suspend: it waits on something of an event loop.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    coroutine.close()
+    raise RuntimeError(
+        f"{coroutine!r} waited for an event loop in blocking mode; "
+        "open the store with holdall.open_async to use it with asyncio"
+    )
+
+
+def drive_iterator(items: AsyncIterator[T]) -> Iterator[T]:
+    """Go through an asynchronous iterator that never suspends; close it at the end."""
+    try:
+        while True:
+            try:
+                item = drive(_next(items))
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            drive(close())
+
+
+async def _next(items: AsyncIterator[T]) -> T:
+    return await anext(items)
+
+
+class _Interrupted(BaseException):
+    """Ends the threads of a `map` whose caller is gone."""
+
+
+class _Scope:
+    """A deadline, or the life of a `map`; the ones around it count too."""
+
+    __slots__ = ("_ended", "_expires", "_parent", "_seconds")
+
+    def __init__(self, seconds: float, parent: _Scope | None) -> None:
+        self._seconds = seconds
+        self._expires = time.monotonic() + seconds
+        self._parent = parent
+        self._ended = threading.Event()
+
+    def end(self) -> None:
+        self._ended.set()
+
+    def check(self) -> None:
+        if self._ended.is_set():
+            raise _Interrupted
+        if time.monotonic() >= self._expires:
+            raise Timeout(f"the deadline of {self._seconds:g} s has passed")
+        if self._parent is not None:
+            self._parent.check()
+
+    def remaining(self) -> float:
+        around = _FOREVER if self._parent is None else self._parent.remaining()
+        return min(self._expires - time.monotonic(), around)
+
+    def sleep(self, seconds: float) -> None:
+        self._ended.wait(max(0.0, min(seconds, self.remaining())))
+        self.check()
+
+
+_scope: ContextVar[_Scope | None] = ContextVar("holdall_scope", default=None)
+
+
+def _patience() -> float | None:
+    """How long a wait may last here, in seconds; None for ever."""
+    scope = _scope.get()
+    if scope is None:
+        return None
+    remaining = scope.remaining()
+    return None if remaining == _FOREVER else max(0.0, remaining)
+
+
+def _expired() -> None:
+    scope = _scope.get()
+    if scope is not None:
+        scope.check()
+    raise Timeout("the deadline has passed")
+
+
+class BlockingRuntime(Runtime):
+    """Waits by blocking the thread, so that no coroutine ever suspends."""
+
+    blocking: ClassVar[bool] = True
+
+    async def call(
+        self,
+        function: Callable[[Unpack[Ts]], T],
+        async_function: Callable[[Unpack[Ts]], Awaitable[T]] | None,
+        *args: *Ts,
+    ) -> T:
+        scope = _scope.get()
+        if scope is not None:
+            scope.check()
+        return function(*args)
+
+    async def sleep(self, seconds: float) -> None:
+        scope = _scope.get()
+        if scope is None:
+            time.sleep(seconds)
+        else:
+            scope.sleep(seconds)
+
+    def lock(self) -> _Gate:
+        return _Gate(threading.Lock())
+
+    def semaphore(self, slots: int) -> _Gate:
+        return _Gate(threading.Semaphore(slots))
+
+    def single_flight(self) -> _BlockingSingleFlight:
+        return _BlockingSingleFlight()
+
+    async def map(
+        self,
+        function: Callable[[T], Awaitable[R]],
+        items: Iterable[T] | AsyncIterable[T],
+        workers: int,
+    ) -> AsyncIterator[R]:
+        if workers <= 1:
+            async for item in iterate(items):
+                yield await function(item)
+            return
+        scope = _Scope(_FOREVER, _scope.get())
+        pending: deque[Future[R]] = deque()
+        # A pool of its own for each call: nested calls cannot wait for one another's threads.
+        with ThreadPoolExecutor(workers, thread_name_prefix="holdall") as pool:
+            try:
+                async for item in iterate(items):
+                    if len(pending) >= 2 * workers:
+                        yield _result(pending.popleft())
+                    context = copy_context()
+                    pending.append(pool.submit(context.run, _work, scope, function, item))
+                while pending:
+                    yield _result(pending.popleft())
+            finally:
+                scope.end()
+                for future in pending:
+                    future.cancel()
+
+    def deadline(self, seconds: float) -> _Deadline:
+        return _Deadline(seconds)
+
+
+def _work(scope: _Scope, function: Callable[[T], Awaitable[R]], item: T) -> R:
+    _scope.set(scope)
+    scope.check()
+    return drive(function(item))  # type: ignore[arg-type]
+
+
+def _result(future: Future[R]) -> R:
+    try:
+        return future.result(_patience())
+    except FutureTimeout:
+        if future.done():
+            raise  # the call's own error, which may be a TimeoutError
+        _expired()
+        raise
+
+
+class _Deadline:
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def __aenter__(self) -> None:
+        self._token = _scope.set(_Scope(self._seconds, _scope.get()))
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _scope.reset(self._token)
+
+
+class _Gate:
+    """A lock or semaphore of `threading`, entered by `async with`."""
+
+    def __init__(self, primitive: threading.Lock | threading.Semaphore) -> None:
+        self._primitive = primitive
+
+    async def __aenter__(self) -> None:
+        patience = _patience()
+        if patience is None:
+            self._primitive.acquire()
+        elif not self._primitive.acquire(timeout=patience):
+            _expired()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._primitive.release()
+
+
+class _BlockingSingleFlight:
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._flights: dict[object, Future[Any]] = {}
+
+    async def run(self, key: object, function: Callable[[], Awaitable[R]]) -> R:
+        while True:
+            with self._guard:
+                flight = self._flights.get(key)
+                if flight is None:
+                    mine = self._flights[key] = Future()
+                    break
+            try:
+                answer: R = flight.result(_patience())
+            except _Abandoned:
+                continue
+            except FutureTimeout:
+                if flight.done():
+                    raise
+                _expired()
+                raise
+            return answer
+        try:
+            answer = await function()
+        except Exception as error:
+            mine.set_exception(error)
+            raise
+        except BaseException:
+            mine.set_exception(_Abandoned())
+            raise
+        else:
+            mine.set_result(answer)
+            return answer
+        finally:
+            with self._guard:
+                del self._flights[key]
+
+
+class _Abandoned(Exception):
+    """The caller that ran it was interrupted; another one of those who wait runs it."""

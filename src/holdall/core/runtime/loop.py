@@ -1,0 +1,137 @@
+"""The runtime that waits on an asyncio event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import asynccontextmanager
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from holdall.core.errors import Timeout
+from holdall.core.runtime import Runtime, iterate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+    from typing import TypeVarTuple, Unpack
+
+    Ts = TypeVarTuple("Ts")
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class LoopRuntime(Runtime):
+    """Waits on the running event loop; blocking functions run in the loop's threads."""
+
+    blocking: ClassVar[bool] = False
+
+    async def call(
+        self,
+        function: Callable[[Unpack[Ts]], T],
+        async_function: Callable[[Unpack[Ts]], Awaitable[T]] | None,
+        *args: *Ts,
+    ) -> T:
+        if async_function is not None:
+            return await async_function(*args)
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(None, copy_context().run, function, *args)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            # The thread cannot be stopped. Were it left alone, the caller's clean-up could close
+            # a file that it still writes to.
+            await _settle(future)
+            raise
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def lock(self) -> asyncio.Lock:
+        return asyncio.Lock()
+
+    def semaphore(self, slots: int) -> asyncio.Semaphore:
+        return asyncio.Semaphore(slots)
+
+    def single_flight(self) -> _LoopSingleFlight:
+        return _LoopSingleFlight()
+
+    async def map(
+        self,
+        function: Callable[[T], Awaitable[R]],
+        items: Iterable[T] | AsyncIterable[T],
+        workers: int,
+    ) -> AsyncIterator[R]:
+        slots = asyncio.Semaphore(workers)
+        pending: deque[asyncio.Task[R]] = deque()
+
+        async def work(item: T) -> R:
+            async with slots:
+                return await function(item)
+
+        try:
+            async for item in iterate(items):
+                if len(pending) >= 2 * workers:
+                    yield await pending[0]
+                    pending.popleft()
+                pending.append(asyncio.create_task(work(item)))
+            while pending:
+                yield await pending[0]
+                pending.popleft()
+        finally:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    @asynccontextmanager
+    async def deadline(self, seconds: float) -> AsyncIterator[None]:
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                yield
+        except TimeoutError as error:
+            if limit.expired() and not isinstance(error, Timeout):
+                raise Timeout(f"the deadline of {seconds:g} s has passed") from error
+            raise
+
+
+async def _settle(future: asyncio.Future[Any]) -> None:
+    """Wait until it is done, whatever comes of it and however often the waiter is cancelled."""
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            continue
+    if not future.cancelled():
+        future.exception()
+
+
+class _LoopSingleFlight:
+    def __init__(self) -> None:
+        self._flights: dict[object, tuple[asyncio.Task[Any], list[None]]] = {}
+
+    async def run(self, key: object, function: Callable[[], Awaitable[R]]) -> R:
+        task, waiting = self._flights.get(key, (None, []))
+        if task is None:
+            # A task of its own outlives the caller that began it, for the others' sake.
+            task = asyncio.create_task(_finish(function))
+            self._flights[key] = (task, waiting)
+            task.add_done_callback(lambda done: self._land(key, done))
+        waiting.append(None)
+        try:
+            answer: R = await asyncio.shield(task)
+            return answer
+        finally:
+            waiting.pop()
+            if not waiting and not task.done():
+                self._land(key, task)
+                task.cancel()
+
+    def _land(self, key: object, task: asyncio.Task[Any]) -> None:
+        flight = self._flights.get(key)
+        if flight is not None and flight[0] is task:
+            del self._flights[key]
+
+
+async def _finish(function: Callable[[], Awaitable[R]]) -> R:
+    return await function()

@@ -1,0 +1,62 @@
+"""What holds for every test: how much Hypothesis tries, and that nothing blocks an event loop."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
+from hypothesis import HealthCheck, settings
+
+# No deadlines: a test machine that is busy is no fault of the code.
+settings.register_profile("default", max_examples=50, deadline=None)
+settings.register_profile(
+    "ci",
+    max_examples=200,
+    deadline=None,
+    derandomize=False,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# Blocking calls that a store makes and blockbuster does not watch by itself.
+_ALSO_BLOCKING = (
+    "builtins.open",
+    "fcntl.flock",
+    "os.fdatasync",
+    "os.fsync",
+    "os.ftruncate",
+    "os.getxattr",
+    "os.lstat",
+    "os.open",
+    "os.pread",
+    "os.preadv",
+    "os.pwrite",
+    "os.pwritev",
+    "os.setxattr",
+)
+
+
+# For the whole session, because Hypothesis refuses fixtures that are made anew for each test.
+@pytest.fixture(scope="session", autouse=True)
+def nothing_blocks_a_loop() -> Iterator[None]:
+    """Make a blocking call an error where `holdall` makes it while an event loop runs.
+
+    Tests themselves may block: only calls with a frame of the package below them count.
+    """
+    with blockbuster_ctx("holdall") as blockbuster:
+        for name in _ALSO_BLOCKING:
+            watched = BlockBusterFunction(None, name, scanned_modules="holdall")
+            # Whoever logs or warns from within the package has its source lines read.
+            watched.can_block_in("linecache.py", {"updatecache"})
+            blockbuster.functions[name] = watched.activate()
+        _keep_what_os_supports(blockbuster)
+        yield
+
+
+def _keep_what_os_supports(blockbuster: BlockBuster) -> None:
+    """Keep `os.open in os.supports_dir_fd` and its like true of the watched functions."""
+    for supporting in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
+        for watched in blockbuster.functions.values():
+            if watched.original_func in supporting:
+                supporting.add(getattr(watched.module, watched.func_name))
