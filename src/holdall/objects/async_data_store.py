@@ -1,0 +1,536 @@
+"""The face for users with an event loop; `DataStore` is the same without one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Unpack, final
+
+from holdall.core.errors import Corrupt, InvalidKey, InvalidRange, NotFound, PartialFailure
+from holdall.core.reference import Reference
+from holdall.objects.options import (
+    COPY,
+    DELETE,
+    GET,
+    HEAD,
+    LIST,
+    PAGE_ITEMS,
+    PART_BYTES,
+    CopyOptions,
+    DeleteOptions,
+    GetOptions,
+    HeadOptions,
+    ListOptions,
+    SignOptions,
+)
+from holdall.objects.sources import AsyncStream, WriteKeywords, chunks_of, write_options
+from holdall.objects.writer import AsyncObjectWriter
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import AsyncIterator, Iterable
+    from types import TracebackType
+
+    from holdall.core.errors import HoldallError
+    from holdall.objects.contract import Data, ObjectStore, Upload
+    from holdall.objects.options import WriteOptions
+    from holdall.objects.results import Capabilities, ObjectMeta, ObjectStream, Page, UploadInfo
+    from holdall.objects.sources import Writable
+
+_DELETE_BATCH = 1000
+
+
+@final
+class AsyncDataStore:
+    """Objects under keys, for asyncio.
+
+    A key is relative to where the store was opened; a URL or a `Reference` is an address of its
+    own, and must lie in the store. What comes back knows both, as `.key` and `.ref`.
+
+    Every method raises a `HoldallError`: `NotFound` where there is no object, `InvalidKey` for a
+    text that is no key, and what the method names.
+
+    Args:
+        store: The store that it stands before; closed with it.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._root = store.root
+
+    # Addresses
+
+    @property
+    def store(self) -> ObjectStore:
+        """The store behind it, which keeps the contract for those who write stores."""
+        return self._store
+
+    @property
+    def root(self) -> Reference:
+        """The address it was opened at."""
+        return self._root
+
+    @property
+    def type(self) -> str:
+        """The name of the backend, such as `memory` or `file`."""
+        return self._store.type
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        return self._store.capabilities
+
+    @property
+    def base_container(self) -> str:
+        """The address of the whole bucket or container, such as `s3://archive`."""
+        return str(self._root.root)
+
+    @property
+    def base_path(self) -> str:
+        """The folder on this machine; empty where objects are no files."""
+        return (self._root.path or "") if self.capabilities.local else ""
+
+    def full_path(self, key: str | Reference) -> str:
+        """Where an object is found from outside: a path for a file, else a URL."""
+        ref = self.reference(key)
+        return ref.path or str(ref)
+
+    def reference(self, key: str | Reference) -> Reference:
+        """The address of a key.
+
+        Args:
+            key: Relative to the store; or a URL, or an absolute path, which is a file.
+
+        Raises:
+            InvalidKey: It breaks a rule of keys; says which.
+        """
+        if isinstance(key, Reference):
+            return key
+        if key.startswith("/") or "://" in key:
+            ref = Reference.parse(key)
+            if not ref.relative_to(self._root):
+                raise InvalidKey(f"{ref} is the store itself and no object", reference=ref)
+            return ref
+        return self._root.child(key)
+
+    def construct_reference(self, base: str | Reference, *segments: str) -> Reference:
+        """The address that segments lead to from another address, of any store."""
+        return Reference.parse(base, folder=True).join(*segments)
+
+    def config_json(self) -> str:
+        """The configuration as JSON text without secrets, to open the same store elsewhere."""
+        return self._store.config_json()
+
+    # Writing
+
+    async def write(
+        self,
+        key: str | Reference,
+        data: Data | AsyncStream,
+        *,
+        size: int | None = None,
+        **keywords: Unpack[WriteKeywords],
+    ) -> ObjectMeta:
+        """Write one object, whole or not at all.
+
+        Args:
+            key: Where.
+            data: Bytes; or a binary reader or an iterable of bytes, asynchronous ones too, of
+                which only a part is in memory at a time.
+            size: How many bytes there must be, in all.
+            keywords: The fields of `WriteOptions`: `content_type`, `metadata`, `tags`,
+                `storage_class`, `if_match`, `if_none_match`, `content_md5`, `sha256`.
+
+        Raises:
+            Corrupt: There are more or fewer bytes than `size`, or other ones than the digest
+                says. A stream that ends early leaves its bytes staged (see `uploads`) where the
+                store can go on with them; nothing is visible.
+            AlreadyExists: `if_none_match="*"` and there is an object.
+            PreconditionFailed: `if_match` and it is another object by now.
+            KeyConflict: Another key makes this one a folder, or a part of this one a file.
+        """
+        ref = self.reference(key)
+        options = write_options(keywords)
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            return await self._write_stream(ref, data, size, options)
+        if size is not None and size != len(data):
+            raise Corrupt(f"{ref}: {size} bytes were announced and {len(data)} came", reference=ref)
+        return await self._store.put(ref, data, options)
+
+    async def _write_stream(
+        self, ref: Reference, source: AsyncStream, size: int | None, options: WriteOptions
+    ) -> ObjectMeta:
+        upload = await self._store.upload(ref, options, None)
+        chunks = chunks_of(source, self._store.runtime)
+        try:
+            async for chunk in chunks:
+                await upload.write(chunk)
+                if size is not None and upload.offset > size:
+                    await upload.abort()
+                    raise Corrupt(
+                        f"{ref}: more than the {size} announced bytes came", reference=ref
+                    )
+            return await upload.commit(size)
+        except BaseException as error:
+            if self.capabilities.resume == "none" or upload.offset == 0:
+                await upload.abort()
+            else:
+                error.add_note(
+                    f"{upload.offset} bytes stay staged as upload {upload.id!r} of {ref}"
+                )
+            raise
+        finally:
+            await chunks.aclose()  # type: ignore[attr-defined]
+            await upload.close()
+
+    async def open_writer(
+        self, key: str | Reference, **keywords: Unpack[WriteKeywords]
+    ) -> AsyncObjectWriter:
+        """Write an object piece by piece, in an `async with` block that publishes at its end.
+
+        An exception in the block publishes nothing.
+        """
+        ref = self.reference(key)
+        return AsyncObjectWriter(await self._store.upload(ref, write_options(keywords), None))
+
+    async def upload(
+        self,
+        key: str | Reference,
+        *,
+        resume: str | None = None,
+        **keywords: Unpack[WriteKeywords],
+    ) -> Upload:
+        """Begin an upload that can outlive this process, or go on with one.
+
+        Args:
+            key: What it will become.
+            resume: The id of one to go on with, under its first options; its `offset` says
+                from where.
+            keywords: The fields of `WriteOptions`.
+
+        Raises:
+            NotFound: There is no upload of this id.
+            ResumeNotSupported: The store keeps no bytes of interrupted uploads.
+        """
+        return await self._store.upload(self.reference(key), write_options(keywords), resume)
+
+    async def uploads(self, prefix: str | Reference = "") -> AsyncIterator[UploadInfo]:
+        """Go through the uploads that were neither committed nor aborted."""
+        token = None
+        while True:
+            page = await self._store.uploads(self._folder(prefix), token)
+            for info in page.uploads:
+                yield info
+            token = page.token
+            if token is None:
+                return
+
+    async def purge_uploads(self, older_than: timedelta, prefix: str | Reference = "") -> int:
+        """Abort the uploads begun longer ago than this; answer how many."""
+        limit = time_ns() - older_than // timedelta(microseconds=1) * 1000
+        purged = 0
+        old = [info async for info in self.uploads(prefix) if info.begun_ns <= limit]
+        for info in old:
+            try:
+                upload = await self._store.upload(info.ref, write_options({}), info.id)
+            except NotFound:
+                continue  # it ended meanwhile
+            await upload.abort()
+            purged += 1
+        return purged
+
+    # Reading
+
+    async def read(
+        self,
+        key: str | Reference,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        if_match: str | None = None,
+        max_size: int | None = None,
+    ) -> bytes:
+        """Answer the bytes of an object, or a range of them.
+
+        Args:
+            key: Which.
+            start: The first byte; below 0 counts from the end.
+            end: The byte after the last one; None for the end of the object.
+            if_match: Read only if it has this etag.
+            max_size: Refuse more bytes than this.
+
+        Raises:
+            InvalidRange: The range begins outside of the object.
+            LimitExceeded: There is more to read than `max_size`.
+            PreconditionFailed: It has another etag.
+        """
+        options = GET
+        if start or end is not None or if_match is not None or max_size:
+            options = GetOptions(start=start, end=end, if_match=if_match, max_size=max_size)
+        stream = await self._store.get(self.reference(key), options)
+        return await stream.read_all()
+
+    async def read_into(self, key: str | Reference, writer: Writable, *, offset: int = 0) -> int:
+        """Write the bytes of an object to a binary writer; answer how many.
+
+        Args:
+            key: Which.
+            writer: Anything with `write`, which may be a coroutine function.
+            offset: Where in the object to begin: 0, or inside of it.
+
+        Raises:
+            InvalidRange: The offset is below 0, or at or past the end.
+        """
+        ref = self.reference(key)
+        count = 0
+        async with await self._open(ref, offset) as stream:
+            while chunk := await stream.read(PART_BYTES):
+                answer = await self._store.runtime.call(writer.write, None, chunk)
+                if hasattr(answer, "__await__"):
+                    await answer
+                count += len(chunk)
+        return count
+
+    async def open_reader(
+        self,
+        key: str | Reference,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        if_match: str | None = None,
+    ) -> ObjectStream:
+        """Open the body of an object, or a range of it, for `async with`; see `ObjectStream`."""
+        options = GetOptions(start=start, end=end, if_match=if_match)
+        return await self._store.get(self.reference(key), options)
+
+    async def stream(
+        self,
+        key: str | Reference,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        chunk_size: int = PART_BYTES,
+    ) -> AsyncIterator[bytes]:
+        """Go through the bytes of an object, one chunk in memory at a time.
+
+        All chunks are of the same object, also when a writer replaces it meanwhile.
+        """
+        stream = await self.open_reader(key, start=start, end=end)
+        async with stream:
+            while chunk := await stream.read(chunk_size):
+                yield chunk
+
+    async def _open(self, ref: Reference, offset: int) -> ObjectStream:
+        if offset < 0:
+            raise InvalidRange(f"{ref}: the offset {offset} is below 0", reference=ref)
+        return await self._store.get(ref, GetOptions(start=offset) if offset else GET)
+
+    # Asking
+
+    async def stat(self, key: str | Reference, *, tags: bool = False) -> ObjectMeta:
+        """Answer what is known of an object.
+
+        Args:
+            key: Which.
+            tags: Whether to ask for its tags too, a second request on most services.
+        """
+        return await self._store.head(self.reference(key), HeadOptions(tags=True) if tags else HEAD)
+
+    async def exists(self, key: str | Reference) -> bool:
+        """Whether there is an object."""
+        return await self.size(key) is not None
+
+    async def size(self, key: str | Reference) -> int | None:
+        """The size of an object in bytes; None when there is none."""
+        try:
+            meta = await self._store.head(self.reference(key), HEAD)
+        except NotFound:
+            return None
+        return meta.size
+
+    async def walk(
+        self, prefix: str | Reference = "", *, etags: bool = False
+    ) -> AsyncIterator[ObjectMeta]:
+        """Go through all objects under a prefix, in byte order of the key.
+
+        Args:
+            prefix: A folder; `foo` holds `foo/1`, and neither `foo-bar` nor the object `foo`.
+            etags: Whether each must carry its etag; costs time on a disk, nothing elsewhere.
+        """
+        async for page in self.pages(prefix, etags=etags):
+            for meta in page.objects:
+                yield meta
+
+    async def list(self, prefix: str | Reference = "") -> AsyncIterator[str]:
+        """Go through the keys of all objects under a prefix, in byte order."""
+        async for page in self.pages(prefix):
+            for meta in page.objects:
+                yield meta.key
+
+    async def pages(
+        self, prefix: str | Reference = "", *, delimiter: bool = False, etags: bool = False
+    ) -> AsyncIterator[Page]:
+        """Go through a listing page by page; a page also counts what is no object."""
+        folder = self._folder(prefix)
+        options = ListOptions(delimiter=delimiter, etags=etags) if delimiter or etags else LIST
+        while True:
+            page = await self._store.list(folder, options)
+            yield page
+            if page.token is None:
+                return
+            options = ListOptions(delimiter=delimiter, etags=etags, token=page.token)
+
+    async def list_page(
+        self,
+        prefix: str | Reference = "",
+        *,
+        max_items: int = PAGE_ITEMS,
+        cursor: str | None = None,
+        delimiter: bool = False,
+    ) -> Page:
+        """Answer one page of a listing.
+
+        Args:
+            prefix: A folder.
+            max_items: How many objects and folders it has at most.
+            cursor: The `token` of the page before; None for the first page.
+            delimiter: Answer only what is one level down.
+        """
+        options = ListOptions(delimiter=delimiter, max_items=max_items, token=cursor)
+        return await self._store.list(self._folder(prefix), options)
+
+    async def list_directories(self, prefix: str | Reference = "") -> tuple[str, ...]:
+        """Answer the names, without `/`, of the folders one level under a prefix, in order."""
+        names: list[str] = []
+        async for page in self.pages(prefix, delimiter=True):
+            names += (folder.rpartition("/")[2] for folder in page.folders)
+        return tuple(names)
+
+    def _folder(self, prefix: str | Reference) -> Reference:
+        if isinstance(prefix, Reference):
+            return prefix
+        if not prefix:
+            return self._root
+        if prefix.startswith("/") or "://" in prefix:
+            return Reference.parse(prefix, folder=True)
+        return self._root.child(prefix.removesuffix("/"))
+
+    # Changing
+
+    async def delete(self, key: str | Reference, *, if_match: str | None = None) -> None:
+        """Delete an object; nothing happens when there is none.
+
+        Raises:
+            PreconditionFailed: It has another etag than `if_match`.
+        """
+        options = DELETE if if_match is None else DeleteOptions(if_match=if_match)
+        for failure in await self._store.delete((self.reference(key),), options):
+            raise failure.error
+
+    async def delete_many(self, keys: Iterable[str | Reference]) -> None:
+        """Delete objects, in as few requests as the service allows.
+
+        Raises:
+            PartialFailure: Some could not be deleted; its `errors` know which. All the others
+                are deleted.
+        """
+        refs = [self.reference(key) for key in keys]
+        errors: list[HoldallError] = []
+        for at in range(0, len(refs), _DELETE_BATCH):
+            batch = refs[at : at + _DELETE_BATCH]
+            errors += [failure.error for failure in await self._store.delete(batch, DELETE)]
+        if errors:
+            raise PartialFailure(f"{len(errors)} of {len(refs)} objects were not deleted:", errors)
+
+    async def remove_directory(self, prefix: str | Reference) -> None:
+        """Remove an empty folder; nothing to do where folders do not exist by themselves.
+
+        Raises:
+            KeyConflict: It is not empty.
+        """
+        await self._store.remove_folder(self._folder(prefix))
+
+    async def copy(
+        self,
+        source: str | Reference,
+        target: str | Reference,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> ObjectMeta:
+        """Copy an object with all that is kept with it; readers of the target see old or new.
+
+        Args:
+            source: What.
+            target: Where to.
+            if_match: Only if the source has this etag.
+            if_none_match: `"*"`: only if there is no target.
+        """
+        return await self._copy(source, target, False, if_match, if_none_match)
+
+    async def move(
+        self,
+        source: str | Reference,
+        target: str | Reference,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> ObjectMeta:
+        """Move an object; the source goes once the target is complete. Arguments as `copy`."""
+        return await self._copy(source, target, True, if_match, if_none_match)
+
+    async def _copy(
+        self,
+        source: str | Reference,
+        target: str | Reference,
+        move: bool,
+        if_match: str | None,
+        if_none_match: str | None,
+    ) -> ObjectMeta:
+        options = COPY
+        if move or if_match is not None or if_none_match is not None:
+            options = CopyOptions(move=move, if_match=if_match, if_none_match=if_none_match)
+        return await self._store.copy(self.reference(source), self.reference(target), options)
+
+    async def sign(
+        self,
+        key: str | Reference,
+        method: str = "GET",
+        *,
+        expires: timedelta = timedelta(hours=1),
+        content_type: str | None = None,
+        content_md5: str | None = None,
+    ) -> str:
+        """Answer a URL that lets its holder `GET`, `PUT` or `DELETE` one object for a while.
+
+        Raises:
+            Unsupported: The store has no such URLs (`capabilities.sign`).
+        """
+        options = SignOptions(
+            method=method,
+            expires=expires.total_seconds(),
+            content_type=content_type,
+            content_md5=content_md5,
+        )
+        return await self._store.sign(self.reference(key), options)
+
+    async def close(self) -> None:
+        """Let go of files and connections; may be called again."""
+        await self._store.close()
+
+    async def __aenter__(self) -> AsyncDataStore:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: builtins.type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncDataStore({str(self._root)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AsyncDataStore, (self._store,)

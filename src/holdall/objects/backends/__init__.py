@@ -1,0 +1,1 @@
+"""The backends of the object store; each imports its driver when it is opened."""

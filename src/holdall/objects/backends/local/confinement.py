@@ -1,0 +1,129 @@
+"""Opening what lies beneath a folder, and nothing else: no link is followed on the way.
+
+On Linux `openat2(2)` resolves a whole path in one system call under RESOLVE_BENEATH and
+RESOLVE_NO_SYMLINKS. Elsewhere, or where a sandbox forbids that call, each segment is opened
+by itself with O_NOFOLLOW. Both answer ELOOP at a link.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# A reader must not wait for the other end of a FIFO, nor become the owner of a terminal.
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+
+_OPENAT2 = 437  # the same on every architecture that Linux got after 2019, and on all but alpha
+_BENEATH_WITHOUT_LINKS = 0x08 | 0x04  # RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, linux/openat2.h
+
+
+class _How(ctypes.Structure):
+    """`struct open_how` of openat2(2)."""
+
+    _fields_ = (
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    )
+
+
+_HOW_READ = _How(_READ, 0, _BENEATH_WITHOUT_LINKS)
+_HOW_FOLDER = _How(_FOLDER, 0, _BENEATH_WITHOUT_LINKS)
+_HOW_BYTES = ctypes.sizeof(_How)
+_READ_POINTER = ctypes.byref(_HOW_READ)
+_FOLDER_POINTER = ctypes.byref(_HOW_FOLDER)
+
+
+def _system_call() -> Callable[..., int] | None:
+    if not sys.platform.startswith("linux") or os.uname().machine == "alpha":
+        return None
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    call.restype = ctypes.c_long
+    return call
+
+
+_syscall = _system_call()
+
+
+def _kernel_has_openat2() -> bool:
+    if _syscall is None:
+        return False
+    here = os.open(".", _FOLDER)
+    try:
+        opened = _syscall(_OPENAT2, here, b".", _FOLDER_POINTER, _HOW_BYTES)
+        if opened >= 0:
+            os.close(opened)
+        return opened >= 0
+    finally:
+        os.close(here)
+
+
+class OneCall:
+    """Opens by `openat2`."""
+
+    @staticmethod
+    def open_file(root: int, path: str) -> int:
+        """Open a path for reading; answer the descriptor."""
+        opened = _syscall(_OPENAT2, root, os.fsencode(path), _READ_POINTER, _HOW_BYTES)  # type: ignore[misc]
+        if opened < 0:
+            _raise(path)
+        return opened
+
+    @staticmethod
+    def open_folder(root: int, path: str) -> int:
+        """Open a folder; answer the descriptor."""
+        where = os.fsencode(path) if path else b"."
+        opened = _syscall(_OPENAT2, root, where, _FOLDER_POINTER, _HOW_BYTES)  # type: ignore[misc]
+        if opened < 0:
+            _raise(path)
+        return opened
+
+
+def _raise(path: str) -> None:
+    code = ctypes.get_errno()
+    # The kernel says EAGAIN when a rename elsewhere raced with the resolution of `..`, which no
+    # key has, and EXDEV for a path that would leave the folder.
+    raise OSError(errno.ELOOP if code == errno.EXDEV else code, os.strerror(code), path)
+
+
+class Walk:
+    """Opens segment by segment."""
+
+    @classmethod
+    def open_file(cls, root: int, path: str) -> int:
+        """Open a path for reading; answer the descriptor."""
+        folder, _, name = path.rpartition("/")
+        parent = cls.open_folder(root, folder)
+        try:
+            return os.open(name, _READ | os.O_NOFOLLOW, dir_fd=parent)
+        finally:
+            os.close(parent)
+
+    @staticmethod
+    def open_folder(root: int, path: str) -> int:
+        """Open a folder; answer the descriptor."""
+        here = os.open(".", _FOLDER, dir_fd=root)
+        for name in path.split("/") if path else ():
+            try:
+                below = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
+            except NotADirectoryError as error:
+                if stat.S_ISLNK(os.stat(name, dir_fd=here, follow_symlinks=False).st_mode):
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path) from error
+                raise
+            finally:
+                os.close(here)
+            here = below
+        return here
+
+
+Opener = type[OneCall] | type[Walk]
+
+best_opener: Opener = OneCall if _kernel_has_openat2() else Walk

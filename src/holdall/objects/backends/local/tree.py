@@ -1,0 +1,223 @@
+"""The folder of a store: its root, the folders in it, and the workspace under `.holdall`."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from holdall.core.reference import RESERVED_SEGMENT
+from holdall.objects.backends.local.confinement import best_opener
+
+if TYPE_CHECKING:
+    from holdall.objects.backends.local.confinement import Opener
+
+_FOLDER_MODE = 0o700
+_STALE_SECONDS = 24 * 3600
+_ROOT = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+
+
+class Workspace(NamedTuple):
+    """Descriptors of the folders under `.holdall`."""
+
+    temporary: int
+    locks: int
+    uploads: int
+    attributes: int
+
+
+class Tree:
+    """A folder on disk, made when something is first written.
+
+    Args:
+        path: Where it is. Links on the way to it are followed, links in it are not.
+        durable: Whether what was made and renamed must outlive a power cut.
+        opener: How paths are confined.
+    """
+
+    def __init__(self, path: str, *, durable: bool, opener: Opener = best_opener) -> None:
+        self.path = path
+        self.durable = durable
+        self.opener = opener
+        self._guard = threading.Lock()
+        self._root: int | None = None
+        self._workspace: Workspace | None = None
+
+    @property
+    def root(self) -> int:
+        """The folder's descriptor.
+
+        Raises:
+            FileNotFoundError: There is no folder yet.
+        """
+        root = self._root
+        return self._open_root(make=False) if root is None else root
+
+    def workspace(self) -> Workspace:
+        """The workspace; made, with the folder itself, when it is not there."""
+        workspace = self._workspace
+        return self._open_workspace() if workspace is None else workspace
+
+    def refresh(self) -> bool:
+        """Whether somebody removed the folder, so that it has to be looked up again."""
+        with self._guard:
+            if self._root is None or os.fstat(self._root).st_nlink > 0:
+                return False
+        self.close()
+        return True
+
+    def open_folder(self, path: str) -> int:
+        """Open a folder by its key; answer the descriptor."""
+        return self.opener.open_folder(self.root, path)
+
+    def make_folder(self, path: str) -> int:
+        """Open a folder by its key, made where it is missing; answer the descriptor.
+
+        Raises:
+            NotADirectoryError: A part of it is no folder; `filename` is the key of that part.
+        """
+        try:
+            return self.open_folder(path)
+        except FileNotFoundError:
+            pass
+        except NotADirectoryError:
+            raise _no_folder(self._first_file(path)) from None
+        here = self.open_folder("")
+        done = ""
+        for name in path.split("/") if path else ():
+            try:
+                done = f"{done}/{name}" if done else name
+                try:
+                    os.mkdir(name, _FOLDER_MODE, dir_fd=here)
+                except FileExistsError:
+                    pass
+                else:
+                    self.sync(here)
+                below = self._step(here, name, done)
+            finally:
+                os.close(here)
+            here = below
+        return here
+
+    def _step(self, here: int, name: str, done: str) -> int:
+        try:
+            return self.opener.open_folder(here, name)
+        except NotADirectoryError:
+            raise _no_folder(done) from None
+
+    def _first_file(self, path: str) -> str:
+        at = path.find("/")
+        while at >= 0:
+            try:
+                os.close(self.open_folder(path[:at]))
+            except NotADirectoryError:
+                return path[:at]
+            at = path.find("/", at + 1)
+        return path
+
+    def prune(self, path: str) -> None:
+        """Remove a folder that has become empty, and those above it that become so."""
+        while path:
+            above, _, name = path.rpartition("/")
+            try:
+                parent = self.open_folder(above)
+            except OSError:
+                return
+            try:
+                os.rmdir(name, dir_fd=parent)
+                self.sync(parent)
+            except OSError:
+                return  # not empty, or gone already
+            finally:
+                os.close(parent)
+            path = above
+
+    def sync(self, descriptor: int) -> None:
+        """Wait until a file or folder is on the medium, where the store is durable."""
+        if self.durable:
+            sync_to_medium(descriptor)
+
+    def close(self) -> None:
+        """Close the descriptors; they are opened again when needed."""
+        with self._guard:
+            descriptors = (self._root, *(self._workspace or ()))
+            self._root = self._workspace = None
+        for descriptor in descriptors:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def _open_root(self, *, make: bool) -> int:
+        with self._guard:
+            if self._root is None:
+                if make:
+                    self._make_root(self.path)
+                self._root = os.open(self.path, _ROOT)
+            return self._root
+
+    def _make_root(self, path: str) -> None:
+        if os.path.isdir(path):
+            return
+        above = os.path.dirname(path)
+        if above != path:
+            self._make_root(above)
+        try:
+            os.mkdir(path, _FOLDER_MODE)
+        except FileExistsError:
+            return  # another process was faster, or it is a file, which opening will say
+        parent = os.open(above, _ROOT)
+        try:
+            self.sync(parent)
+        finally:
+            os.close(parent)
+
+    def _open_workspace(self) -> Workspace:
+        root = self._open_root(make=True)
+        with self._guard:
+            if self._workspace is None:
+                names = ("tmp", "locks", "uploads", "attributes")
+                for name in (RESERVED_SEGMENT, *(f"{RESERVED_SEGMENT}/{name}" for name in names)):
+                    self._make_once(root, name)
+                opened = [
+                    self.opener.open_folder(root, f"{RESERVED_SEGMENT}/{name}") for name in names
+                ]
+                self._workspace = Workspace(*opened)
+                _remove_stale(self._workspace.temporary)
+            return self._workspace
+
+    def _make_once(self, root: int, path: str) -> None:
+        above, _, name = path.rpartition("/")
+        parent = self.opener.open_folder(root, above)
+        try:
+            os.mkdir(name, _FOLDER_MODE, dir_fd=parent)
+            self.sync(parent)
+        except FileExistsError:
+            pass
+        finally:
+            os.close(parent)
+
+
+def sync_to_medium(descriptor: int) -> None:
+    """Wait until a file or folder is on the medium."""
+    if hasattr(fcntl, "F_FULLFSYNC"):
+        # On macOS fsync(2) leaves the bytes in the drive's cache.
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(descriptor)
+
+
+def _no_folder(key: str) -> NotADirectoryError:
+    return NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), key)
+
+
+def _remove_stale(temporary: int) -> None:
+    """Remove what writers that were killed left behind; a living one is never this old."""
+    limit = time.time() - _STALE_SECONDS
+    for name in os.listdir(temporary):
+        try:
+            if os.stat(name, dir_fd=temporary, follow_symlinks=False).st_mtime < limit:
+                os.unlink(name, dir_fd=temporary)
+        except FileNotFoundError:
+            continue  # another process cleans up too

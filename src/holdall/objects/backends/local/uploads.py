@@ -1,0 +1,225 @@
+"""Uploads: bytes staged under `.holdall/uploads` until they are committed.
+
+An upload is two files: what it will become, and the bytes so far. Whoever writes holds a lock on
+the bytes, which the kernel lets go of when the process dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from typing import TYPE_CHECKING, final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from holdall.core.errors import HoldallError, NotFound, Unavailable
+from holdall.objects.backends.local.faults import translate
+from holdall.objects.contract import Data, Upload
+from holdall.objects.integrity import check_upload
+from holdall.objects.options import PART_BYTES, WriteOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdall.core.reference import Reference
+    from holdall.objects.backends.local.store import LocalStore
+    from holdall.objects.backends.local.tree import Tree
+    from holdall.objects.results import ObjectMeta
+
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_GO_ON = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+_ID_CHARACTERS = frozenset("0123456789abcdef")
+
+
+class Begun(Struct, frozen=True):
+    """What an upload will become."""
+
+    key: str
+    begun_ns: int
+    options: WriteOptions
+
+
+class Staging:
+    """The uploads of a tree."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    def begin(self, key: str, options: WriteOptions) -> tuple[str, int, Begun]:
+        """Make an upload; answer its id, the descriptor of its bytes, and what it becomes."""
+        folder = self._tree.workspace().uploads
+        name = os.urandom(16).hex()
+        begun = Begun(key, time.time_ns(), options)
+        descriptor = os.open(f"{name}.part", _NEW, 0o600, dir_fd=folder)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            note = os.open(f"{name}.json", _NEW, 0o600, dir_fd=folder)
+            try:
+                os.write(note, msgspec.json.encode(begun))
+                self._tree.sync(note)
+            finally:
+                os.close(note)
+            self._tree.sync(folder)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return name, descriptor, begun
+
+    def find(self, name: str, key: str) -> tuple[int, Begun] | None:
+        """Open the bytes of an upload to go on; None when there is none for this key.
+
+        Raises:
+            BlockingIOError: Another process has them open.
+        """
+        begun = self.look(name)
+        if begun is None or begun.key != key:
+            return None
+        try:
+            descriptor = os.open(f"{name}.part", _GO_ON, dir_fd=self._tree.workspace().uploads)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink == 0:
+                os.close(descriptor)
+                return None  # it ended between the two calls
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor, begun
+
+    def look(self, name: str) -> Begun | None:
+        """What an upload will become; None when there is none, or its note is damaged."""
+        if not _ID_CHARACTERS.issuperset(name):
+            return None
+        try:
+            note = os.open(f"{name}.json", _GO_ON, dir_fd=self._tree.workspace().uploads)
+        except FileNotFoundError:
+            return None
+        try:
+            return msgspec.json.decode(os.read(note, os.fstat(note).st_size), type=Begun)
+        except msgspec.MsgspecError:
+            return None
+        finally:
+            os.close(note)
+
+    def all(self) -> Iterator[tuple[str, str, int, Begun]]:
+        """Go through key, id, offset and note of all uploads, in that order."""
+        try:
+            folder = self._tree.open_folder(".holdall/uploads")
+        except FileNotFoundError:
+            return
+        found = []
+        try:
+            for file in os.listdir(folder):
+                name, dot, kind = file.partition(".")
+                begun = self.look(name) if dot and kind == "part" else None
+                if begun is not None:
+                    try:
+                        size = os.stat(file, dir_fd=folder).st_size
+                    except FileNotFoundError:
+                        continue
+                    found.append((begun.key, name, size, begun))
+        finally:
+            os.close(folder)
+        found.sort(key=lambda row: row[:2])
+        yield from found
+
+    def forget(self, name: str) -> None:
+        """Remove an upload's files; nothing happens where they are gone."""
+        folder = self._tree.workspace().uploads
+        for kind in ("part", "json"):
+            try:
+                os.unlink(f"{name}.{kind}", dir_fd=folder)
+            except FileNotFoundError:
+                continue
+
+
+@final
+class LocalUpload(Upload):
+    """An upload of a local store; the descriptor is its own."""
+
+    def __init__(
+        self, store: LocalStore, ref: Reference, name: str, descriptor: int, begun: Begun
+    ) -> None:
+        self._store = store
+        self._descriptor: int | None = descriptor
+        self._begun = begun
+        self.ref = ref
+        self.id = name
+        self.offset = os.fstat(descriptor).st_size
+
+    async def write(self, data: Data) -> None:
+        view = memoryview(data).cast("B")
+        for at in range(0, len(view), PART_BYTES):
+            await self._store.runtime.call(self._append, None, view[at : at + PART_BYTES])
+
+    def _append(self, view: memoryview) -> None:
+        descriptor = self._open()
+        try:
+            while view:
+                written = os.pwrite(descriptor, view, self.offset)
+                self.offset += written
+                view = view[written:]
+        except OSError as error:
+            raise translate(error, self.ref) from error
+
+    async def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
+        return await self._store.runtime.call(self._commit, None, size, sha256)
+
+    def _commit(self, size: int | None, sha256: str | None) -> ObjectMeta:
+        descriptor = self._open()
+        options = self._begun.options
+        try:
+            check_upload(self._bytes(descriptor), self.offset, size, sha256, options, self.ref)
+            if sha256 is not None:
+                options = replace(options, sha256=sha256)
+            meta = self._store.publish_upload(self.ref, self.id, descriptor, options)
+        except HoldallError:
+            raise
+        except OSError as error:
+            raise translate(error, self.ref) from error
+        self._release()
+        return meta
+
+    def _bytes(self, descriptor: int) -> Iterator[bytes]:
+        at = 0
+        while chunk := os.pread(descriptor, PART_BYTES, at):
+            at += len(chunk)
+            yield chunk
+
+    async def abort(self) -> None:
+        await self._store.runtime.call(self._abort, None)
+
+    def _abort(self) -> None:
+        if self._descriptor is not None:
+            self._store.staging.forget(self.id)
+            self._release()
+
+    async def close(self) -> None:
+        self._release()
+
+    def _open(self) -> int:
+        if self._descriptor is None:
+            raise NotFound(f"the upload {self.id!r} of {self.ref} has ended", reference=self.ref)
+        return self._descriptor
+
+    def _release(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        self._release()
+
+
+def busy(ref: Reference, name: str) -> Unavailable:
+    """Another process writes to the upload."""
+    return Unavailable(
+        f"the upload {name!r} of {ref} is being written to now; wait for its writer, or begin "
+        "another upload",
+        reference=ref,
+    )

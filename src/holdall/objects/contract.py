@@ -1,0 +1,281 @@
+"""The contract for those who write object stores: short, and every method is written by each.
+
+What is only convenient lives in the face, built on this alone. `docs/your-own-store.md` walks
+through a store, and `holdall.testing.ObjectStoreSuite` says whether it keeps the contract.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, final
+
+import msgspec
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from holdall.core.reference import Reference
+    from holdall.core.runtime import Runtime
+    from holdall.objects.options import (
+        CopyOptions,
+        DeleteOptions,
+        GetOptions,
+        HeadOptions,
+        ListOptions,
+        SignOptions,
+        WriteOptions,
+    )
+    from holdall.objects.results import (
+        Capabilities,
+        DeleteFailure,
+        ObjectMeta,
+        ObjectStream,
+        Page,
+        UploadPage,
+    )
+
+Data: TypeAlias = bytes | bytearray | memoryview
+
+
+class Upload(ABC):
+    """One object on its way in, piece by piece; nobody sees it before `commit`.
+
+    Attributes:
+        ref: What it will become.
+        id: Finds it again, also from another process where `capabilities.resume` is not `none`.
+        offset: How many bytes the store has; where to go on.
+    """
+
+    ref: Reference
+    id: str
+    offset: int
+
+    @abstractmethod
+    async def write(self, data: Data) -> None:
+        """Append bytes. When it raises, `offset` says how many of them arrived."""
+
+    @abstractmethod
+    async def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
+        """Make it the object, whole or not at all.
+
+        Args:
+            size: How many bytes it must have; None leaves that unchecked.
+            sha256: Hexadecimal digest that all of its bytes must have; kept with the object.
+
+        Raises:
+            Corrupt: Size or digest are not these. The bytes stay staged and nothing is visible.
+            PreconditionFailed: The condition of its options does not hold. Its bytes stay too.
+        """
+
+    @abstractmethod
+    async def abort(self) -> None:
+        """Forget it and its bytes; may be called again."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of it. What was neither committed nor aborted stays for a later resume."""
+
+
+class ObjectStore(ABC):
+    """Keeps objects under keys. One instance is safe to use from many threads or tasks.
+
+    References given to it are checked already, and must lie under `root`, else `InvalidKey`.
+
+    Args:
+        root: The address it was opened at; keys in answers are relative to it.
+        settings: What it was opened with.
+        runtime: How it waits.
+    """
+
+    settings_type: ClassVar[type[msgspec.Struct]]
+    """The settings, one field each: what a configuration or a URL's query may name."""
+
+    def __init__(self, root: Reference, settings: msgspec.Struct, runtime: Runtime) -> None:
+        self._root = root
+        self._settings = settings
+        self._runtime = runtime
+
+    @classmethod
+    @abstractmethod
+    def open(cls, settings: msgspec.Struct, runtime: Runtime) -> ObjectStore:
+        """Open a store; `settings` are of `settings_type`.
+
+        Raises:
+            InvalidConfig: A setting cannot be.
+        """
+
+    @classmethod
+    @abstractmethod
+    def settings_of(cls, reference: Reference) -> Mapping[str, Any]:
+        """The settings that an address stands for, by name."""
+
+    @property
+    @abstractmethod
+    def type(self) -> str:
+        """The name of the backend, which a configuration's `type` names."""
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+
+    @abstractmethod
+    async def put(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
+        """Write one object, whole or not at all.
+
+        Readers see the old bytes or the new ones, never a part. Without a condition the last
+        writer wins. A lost reply leaves the outcome of a conditional put unknown, so it is
+        never repeated for you: read the object and decide.
+
+        Raises:
+            PreconditionFailed: `if_match` does not hold.
+            AlreadyExists: `if_none_match="*"` does not hold.
+            KeyConflict: Where keys are files: this key, or a part of it, is the other kind.
+            Corrupt: The data do not have the digest that the options name.
+        """
+
+    @abstractmethod
+    async def upload(self, ref: Reference, options: WriteOptions, resume: str | None) -> Upload:
+        """Begin to write an object piece by piece, or go on.
+
+        Two uploads of one key have two ids and never mix.
+
+        Args:
+            ref: What it will become.
+            options: As for `put`; conditions are checked by the commit.
+            resume: The id of an upload to go on with, under its own first options; None for a
+                new one.
+
+        Raises:
+            NotFound: There is no upload of this id for this key.
+            Unavailable: Another process is writing to this upload now.
+            ResumeNotSupported: The store keeps no bytes of interrupted uploads.
+        """
+
+    @abstractmethod
+    async def uploads(self, prefix: Reference, token: str | None) -> UploadPage:
+        """List the uploads under a prefix that were neither committed nor aborted."""
+
+    @abstractmethod
+    async def get(self, ref: Reference, options: GetOptions) -> ObjectStream:
+        """Open the body of an object, or a range of it.
+
+        A body that fits one request may come with the answer.
+
+        Raises:
+            NotFound: There is no object.
+            InvalidRange: The range does not lie within the object.
+            PreconditionFailed: `if_match` does not hold.
+            LimitExceeded: It is longer than `max_size`.
+        """
+
+    @abstractmethod
+    async def head(self, ref: Reference, options: HeadOptions) -> ObjectMeta:
+        """Answer what is known of an object.
+
+        Raises:
+            NotFound: There is no object.
+        """
+
+    @abstractmethod
+    async def list(self, prefix: Reference, options: ListOptions) -> Page:
+        """Answer one page of the objects under a prefix.
+
+        `foo` holds `foo/1` and never `foo-bar/1`, nor the object `foo`. Where nothing is under
+        the prefix the page is empty. What is written or deleted meanwhile may show or not;
+        everything else shows exactly once.
+        """
+
+    @abstractmethod
+    async def delete(
+        self, refs: Sequence[Reference], options: DeleteOptions
+    ) -> Sequence[DeleteFailure]:
+        """Delete objects; what is not there counts as deleted.
+
+        Answers the failures, none when all went well. A condition is checked for each.
+        """
+
+    @abstractmethod
+    async def copy(self, source: Reference, target: Reference, options: CopyOptions) -> ObjectMeta:
+        """Copy or move an object with all that is kept with it, the target whole or not at all.
+
+        Raises:
+            NotFound: There is no source.
+            PreconditionFailed: `if_match` does not hold for the source.
+            AlreadyExists: `if_none_match="*"` does not hold for the target.
+        """
+
+    @abstractmethod
+    async def sign(self, ref: Reference, options: SignOptions) -> str:
+        """Answer a URL that lets its holder do one thing for a while.
+
+        Raises:
+            Unsupported: `capabilities.sign` is false.
+        """
+
+    @abstractmethod
+    async def remove_folder(self, prefix: Reference) -> None:
+        """Remove an empty folder; nothing to do where folders do not exist.
+
+        Raises:
+            KeyConflict: It is not empty.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of files and connections; may be called again."""
+
+    @final
+    @property
+    def root(self) -> Reference:
+        """The address it was opened at."""
+        return self._root
+
+    @final
+    @property
+    def settings(self) -> msgspec.Struct:
+        """What it was opened with."""
+        return self._settings
+
+    @final
+    @property
+    def runtime(self) -> Runtime:
+        """How it waits."""
+        return self._runtime
+
+    @final
+    def config_json(self) -> str:
+        """The configuration as JSON text, without secrets; `from_config_json` reads it."""
+        settings = msgspec.to_builtins(self._settings)
+        return msgspec.json.encode({"type": self.type, **settings}).decode()
+
+    @final
+    @staticmethod
+    def from_config_json(text: str, runtime: Runtime) -> ObjectStore:
+        """Open the store that a `config_json` describes, of whichever type."""
+        from holdall.objects.registry import open_store
+
+        return open_store(msgspec.json.decode(text), runtime)
+
+    @final
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.config_json(), type(self._runtime))
+
+    @final
+    async def __aenter__(self) -> Self:
+        return self
+
+    @final
+    async def __aexit__(
+        self,
+        kind: builtins.type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def _reopen(text: str, runtime_type: type[Runtime]) -> ObjectStore:
+    return ObjectStore.from_config_json(text, runtime_type())

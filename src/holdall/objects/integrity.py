@@ -1,0 +1,90 @@
+"""Checks that what is stored is what was meant."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from holdall.core.errors import AlreadyExists, Corrupt, PreconditionFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from holdall.core.reference import Reference
+    from holdall.objects.contract import Data
+    from holdall.objects.options import WriteOptions
+
+
+def check_digests(data: Data, options: WriteOptions, reference: Reference) -> None:
+    """Raise `Corrupt` unless the data have the digests that the options name."""
+    if options.sha256 is not None:
+        _check(hashlib.sha256(data).hexdigest(), options.sha256, "SHA-256", reference)
+    if options.content_md5 is not None:
+        found = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        _check(found, options.content_md5, "MD5", reference)
+
+
+def check_upload(
+    chunks: Iterable[Data],
+    offset: int,
+    size: int | None,
+    sha256: str | None,
+    options: WriteOptions,
+    reference: Reference,
+) -> None:
+    """Raise `Corrupt` unless staged bytes have the size and the digests that were promised.
+
+    Args:
+        chunks: All the bytes, read only when there is a digest to check.
+        offset: How many there are.
+        size: How many there should be; None when nobody said.
+        sha256: What the commit named; the options may name one too.
+        options: What the upload began with.
+        reference: What it will become.
+    """
+    if size is not None and size != offset:
+        raise Corrupt(
+            f"{reference}: {size} bytes were announced and {offset} came; nothing is visible",
+            reference=reference,
+        )
+    wanted = [digest for digest in (sha256, options.sha256) if digest is not None]
+    if not wanted and options.content_md5 is None:
+        return
+    sha, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    for chunk in chunks:
+        sha.update(chunk)
+        if options.content_md5 is not None:
+            md5.update(chunk)
+    for digest in wanted:
+        _check(sha.hexdigest(), digest, "SHA-256", reference)
+    if options.content_md5 is not None:
+        _check(md5.hexdigest(), options.content_md5, "MD5", reference)
+
+
+def check_conditions(
+    etag: str | None, if_match: str | None, if_none_match: str | None, reference: Reference
+) -> None:
+    """Raise unless the conditions of a write hold.
+
+    Args:
+        etag: The object's etag; None when there is no object.
+        if_match: The etag that it must have; None for any or none.
+        if_none_match: `"*"` when there must be no object.
+        reference: The object's address.
+    """
+    if if_none_match is not None and etag is not None:
+        raise AlreadyExists(f"{reference} exists already", reference=reference)
+    if if_match is not None and if_match != etag:
+        state = "is gone" if etag is None else "has changed since"
+        raise PreconditionFailed(
+            f"{reference} {state}: its etag is not {if_match!r}; read it and decide again",
+            reference=reference,
+        )
+
+
+def _check(found: str, wanted: str, name: str, reference: Reference) -> None:
+    if found != wanted.lower():
+        raise Corrupt(
+            f"{reference}: the bytes have {name} {found}, and {wanted} was announced",
+            reference=reference,
+        )

@@ -1,0 +1,211 @@
+"""What a caller may ask of a store's request: frozen, with defaults that ask for nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+
+from holdall.core.errors import InvalidRange, LimitExceeded, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdall.core.reference import Reference
+    from holdall.objects.results import Capabilities
+
+PART_BYTES = 8 * 1024 * 1024
+"""The largest piece of a body that one request moves."""
+
+PAGE_ITEMS = 1000
+"""How many items a page has when the caller names no number."""
+
+
+class WriteOptions(Struct, frozen=True, kw_only=True):
+    """What is kept with an object, and when it may be written.
+
+    Args:
+        content_type: Media type; None keeps none.
+        metadata: The user's own pairs. Names are lower-case ASCII letters, digits, `-`, `_` and
+            `.`; values are text.
+        tags: Pairs that the service can show and filter by.
+        storage_class: The service's own name of a class.
+        if_match: Write only if the object still has this etag, else `PreconditionFailed`.
+        if_none_match: `"*"`: write only if there is no object, else `AlreadyExists`.
+        content_md5: Hexadecimal MD5 of the content; checked, and kept.
+        sha256: Hexadecimal SHA-256 of the content; checked, and kept.
+    """
+
+    content_type: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    storage_class: str | None = None
+    if_match: str | None = None
+    if_none_match: str | None = None
+    content_md5: str | None = None
+    sha256: str | None = None
+
+
+class GetOptions(Struct, frozen=True, kw_only=True):
+    """Which part of an object to read, and when.
+
+    Args:
+        start: First byte wanted; below 0 it counts from the end. 0 asks for no range.
+        end: The byte after the last one wanted; None reads to the end of the object.
+        if_match: Read only if the object has this etag, else `PreconditionFailed`.
+        max_size: Refuse a range longer than this many bytes with `LimitExceeded`, before the
+            body; None or 0 sets no limit.
+        tags: Whether the answer's `meta.tags` must be filled in.
+    """
+
+    start: int = 0
+    end: int | None = None
+    if_match: str | None = None
+    max_size: int | None = None
+    tags: bool = False
+
+    def span(self, size: int, reference: Reference) -> tuple[int, int]:
+        """Answer first byte and byte after the last one, for an object of this size.
+
+        Raises:
+            InvalidRange: It begins outside of the object, or ends before it begins. Only 0 is
+                inside an empty object.
+            LimitExceeded: It is longer than `max_size`.
+        """
+        start = self.start + size if self.start < 0 else self.start
+        end = size if self.end is None else min(self.end, size)
+        if start < 0 or (start >= size and start > 0) or end < start:
+            raise InvalidRange(
+                f"bytes {self.start} to {'the end' if self.end is None else self.end} are not in "
+                f"{reference}, which has {size} bytes",
+                reference=reference,
+            )
+        if self.max_size and end - start > self.max_size:
+            raise LimitExceeded(
+                f"{reference}: {end - start} bytes to read, and max_size allows {self.max_size}",
+                reference=reference,
+            )
+        return start, end
+
+
+class HeadOptions(Struct, frozen=True, kw_only=True):
+    """What to ask about an object.
+
+    Args:
+        tags: Whether `tags` must be filled in; a second request on most services.
+    """
+
+    tags: bool = False
+
+
+class ListOptions(Struct, frozen=True, kw_only=True):
+    """Which part of a listing to answer.
+
+    Args:
+        delimiter: Answer only what is one level down: objects, and names of folders.
+        max_items: How many objects and folders a page holds at most.
+        token: Go on after the page that gave this token.
+        etags: Whether every object must carry its etag. Free on services; on a disk it is one
+            more system call an object, so that it is None unless asked for.
+    """
+
+    delimiter: bool = False
+    max_items: int = PAGE_ITEMS
+    token: str | None = None
+    etags: bool = False
+
+
+class DeleteOptions(Struct, frozen=True, kw_only=True):
+    """When to delete.
+
+    Args:
+        if_match: Delete only if the object still has this etag, else `PreconditionFailed`.
+    """
+
+    if_match: str | None = None
+
+
+class CopyOptions(Struct, frozen=True, kw_only=True):
+    """How to copy.
+
+    Args:
+        move: Whether the source goes away, once the target is complete.
+        if_match: Copy only if the source has this etag, else `PreconditionFailed`.
+        if_none_match: `"*"`: only if there is no target, else `AlreadyExists`.
+    """
+
+    move: bool = False
+    if_match: str | None = None
+    if_none_match: str | None = None
+
+
+class SignOptions(Struct, frozen=True, kw_only=True):
+    """What a signed URL allows.
+
+    Args:
+        method: `GET`, `PUT` or `DELETE`.
+        expires: For how many seconds.
+        content_type: What a PUT must send.
+        content_md5: Hexadecimal MD5 of what a PUT must send.
+    """
+
+    method: str = "GET"
+    expires: float = 3600.0
+    content_type: str | None = None
+    content_md5: str | None = None
+
+
+WRITE = WriteOptions()
+GET = GetOptions()
+HEAD = HeadOptions()
+LIST = ListOptions()
+DELETE = DeleteOptions()
+COPY = CopyOptions()
+SIGN = SignOptions()
+
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+
+
+def check_write(options: WriteOptions, capabilities: Capabilities, reference: Reference) -> None:
+    """Refuse what the store would not keep faithfully.
+
+    Raises:
+        Unsupported: The store keeps no such thing, or the condition is none it knows.
+        LimitExceeded: There is more of it than the service takes.
+        ValueError: A name or value is of a form that no store keeps.
+    """
+    if options is WRITE:
+        return
+    if options.if_none_match not in {None, "*"}:
+        raise Unsupported("if_none_match takes only '*': write if there is no object")
+    for what, given, held in (
+        ("metadata", options.metadata, capabilities.metadata),
+        ("tags", options.tags, capabilities.tags),
+        ("storage classes", options.storage_class, capabilities.storage_class),
+    ):
+        if given and not held:
+            raise Unsupported(f"{reference.scheme}:// keeps no {what}", reference=reference)
+    _check_pairs("metadata", options.metadata)
+    _check_pairs("tags", options.tags)
+    for name in options.metadata:
+        if not name or not _NAME_CHARACTERS.issuperset(name):
+            raise ValueError(
+                f"{name!r} cannot name metadata: lower-case letters, digits, '-', '_' and '.' can"
+            )
+    size = sum(len(name) + len(value.encode()) for name, value in options.metadata.items())
+    limit = capabilities.max_metadata_bytes
+    if limit is not None and size > limit:
+        raise LimitExceeded(
+            f"{reference}: {size} bytes of metadata, and {reference.scheme}:// takes {limit}",
+            reference=reference,
+        )
+
+
+def _check_pairs(what: str, pairs: Mapping[Any, Any]) -> None:
+    for name, value in pairs.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"{what} are pairs of text, and {name!r} holds {type(value).__name__}")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{what} {name!r} holds a lone surrogate") from error
