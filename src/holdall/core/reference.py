@@ -81,7 +81,7 @@ def _fault(key: str, limit: int) -> str | None:
     return None
 
 
-class Reference(Struct, frozen=True, eq=False):
+class Reference(Struct, frozen=True, eq=False, gc=False):
     """One address: of an object, or of a store or folder of them.
 
     Two references are equal when they lead to the same place; credentials do not count, are
@@ -143,11 +143,33 @@ class Reference(Struct, frozen=True, eq=False):
         Raises:
             InvalidKey: The key breaks a rule, or is too long together with this address.
         """
-        if self.scheme == "file" or not self.key:
-            check_key(key)
-        else:
-            check_key(key, MAX_KEY_BYTES - len(self.key.encode()) - 1)
+        check_key(key, self._room())
         return self.known_child(key)
+
+    def _room(self) -> int:
+        """How many bytes a key under this one may have."""
+        # A file's key is counted from the root of its store, any other one from the container.
+        if self.scheme == "file" or not self.key:
+            return MAX_KEY_BYTES
+        return MAX_KEY_BYTES - len(self.key.encode()) - 1
+
+    def children(self, otherwise: Callable[[str], Reference]) -> Callable[[str], Reference]:
+        """A function that does what `child` does, and is faster when called often.
+
+        Args:
+            otherwise: Called for a text that is not plainly a key: one with rare characters, a
+                URL, or no key at all.
+        """
+        scheme, container, host, userinfo = self.scheme, self.container, self.host, self.userinfo
+        prefix = f"{self.key}/" if self.key else ""
+        limit = self._room()
+
+        def child(key: str) -> Reference:
+            if len(key) <= limit and _plain(key):
+                return Reference(scheme, container, prefix + key, host, userinfo)
+            return otherwise(key)
+
+        return child
 
     def known_child(self, key: str) -> Reference:
         """The address of a key under this one, for a key that was checked before."""

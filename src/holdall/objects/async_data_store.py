@@ -13,13 +13,14 @@ from holdall.objects.options import (
     DELETE,
     GET,
     HEAD,
+    HEAD_TAGS,
     LIST,
     PAGE_ITEMS,
     PART_BYTES,
+    WRITE,
     CopyOptions,
     DeleteOptions,
     GetOptions,
-    HeadOptions,
     ListOptions,
     SignOptions,
 )
@@ -57,6 +58,7 @@ class AsyncDataStore:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._root = store.root
+        self._child = store.root.children(self._rare)
 
     # Addresses
 
@@ -104,14 +106,16 @@ class AsyncDataStore:
         Raises:
             InvalidKey: It breaks a rule of keys; says which.
         """
-        if isinstance(key, Reference):
-            return key
-        if key.startswith("/") or "://" in key:
-            ref = Reference.parse(key)
-            if not ref.relative_to(self._root):
-                raise InvalidKey(f"{ref} is the store itself and no object", reference=ref)
-            return ref
-        return self._root.child(key)
+        return self._child(key) if isinstance(key, str) else key
+
+    def _rare(self, key: str) -> Reference:
+        """The address of what is not plainly a key."""
+        if "://" not in key and not key.startswith("/"):
+            return self._root.child(key)
+        ref = Reference.parse(key)
+        if not ref.relative_to(self._root):
+            raise InvalidKey(f"{ref} is the store itself and no object", reference=ref)
+        return ref
 
     def construct_reference(self, base: str | Reference, *segments: str) -> Reference:
         """The address that segments lead to from another address, of any store."""
@@ -150,7 +154,7 @@ class AsyncDataStore:
             KeyConflict: Another key makes this one a folder, or a part of this one a file.
         """
         ref = self.reference(key)
-        options = write_options(keywords)
+        options = write_options(keywords) if keywords else WRITE
         if not isinstance(data, (bytes, bytearray, memoryview)):
             return await self._write_stream(ref, data, size, options)
         if size is not None and size != len(data):
@@ -232,7 +236,7 @@ class AsyncDataStore:
         old = [info async for info in self.uploads(prefix) if info.begun_ns <= limit]
         for info in old:
             try:
-                upload = await self._store.upload(info.ref, write_options({}), info.id)
+                upload = await self._store.upload(info.ref, WRITE, info.id)
             except NotFound:
                 continue  # it ended meanwhile
             await upload.abort()
@@ -319,6 +323,7 @@ class AsyncDataStore:
         async with stream:
             while chunk := await stream.read(chunk_size):
                 yield chunk
+                del chunk  # or two would be in memory while the next one is read
 
     async def _open(self, ref: Reference, offset: int) -> ObjectStream:
         if offset < 0:
@@ -334,7 +339,7 @@ class AsyncDataStore:
             key: Which.
             tags: Whether to ask for its tags too, a second request on most services.
         """
-        return await self._store.head(self.reference(key), HeadOptions(tags=True) if tags else HEAD)
+        return await self._store.head(self.reference(key), HEAD_TAGS if tags else HEAD)
 
     async def exists(self, key: str | Reference) -> bool:
         """Whether there is an object."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack, final
 
 from holdall.core.runtime.blocking import drive, drive_iterator
 from holdall.objects.async_data_store import AsyncDataStore
-from holdall.objects.options import PAGE_ITEMS, PART_BYTES
+from holdall.objects.options import HEAD, HEAD_TAGS, PAGE_ITEMS, PART_BYTES
 from holdall.objects.reader import ObjectReader
 from holdall.objects.sources import CHUNK_BYTES
 from holdall.objects.writer import BlockingUpload, ObjectWriter
@@ -41,13 +41,14 @@ class DataStore:
 
     def __init__(self, store: ObjectStore) -> None:
         self._face = AsyncDataStore(store)
+        self._store = store
 
     # Addresses
 
     @property
     def store(self) -> ObjectStore:
         """The store behind it, which keeps the contract for those who write stores."""
-        return self._face.store
+        return self._store
 
     @property
     def root(self) -> Reference:
@@ -204,7 +205,7 @@ class DataStore:
 
     def open_reader(self, key: str | Reference) -> io.BufferedReader:
         """Open an object as a binary file that can seek; it stays the same object throughout."""
-        raw = ObjectReader(self._face.store, self._face.reference(key))
+        raw = ObjectReader(self._store, self._face.reference(key))
         return io.BufferedReader(raw, CHUNK_BYTES)
 
     def stream(
@@ -230,7 +231,7 @@ class DataStore:
             key: Which.
             tags: Whether to ask for its tags too, a second request on most services.
         """
-        return drive(self._face.stat(key, tags=tags))
+        return drive(self._store.head(self._face.reference(key), HEAD_TAGS if tags else HEAD))
 
     def exists(self, key: str | Reference) -> bool:
         """Whether there is an object."""

@@ -158,6 +158,7 @@ class SignOptions(Struct, frozen=True, kw_only=True):
 WRITE = WriteOptions()
 GET = GetOptions()
 HEAD = HeadOptions()
+HEAD_TAGS = HeadOptions(tags=True)
 LIST = ListOptions()
 DELETE = DeleteOptions()
 COPY = CopyOptions()

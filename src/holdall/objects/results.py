@@ -56,7 +56,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     max_object_bytes: int | None = None
 
 
-class ObjectMeta(Struct, frozen=True):
+class ObjectMeta(Struct, frozen=True, gc=False):
     """What is known of an object.
 
     Args:
@@ -102,7 +102,7 @@ class Page(Struct, frozen=True):
     Args:
         objects: In byte order of the key.
         folders: With a delimiter: names one level down, as keys without the last `/`.
-        token: Asks for the next page; None at the end.
+        token: Asks for the next page, which may turn out to be empty; None at the end.
         foreign: How many entries others left here that are no objects: links, devices, names
             outside the key rule.
     """

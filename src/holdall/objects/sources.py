@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Iterable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
-from holdall.objects.options import PART_BYTES, WRITE, WriteOptions
+from holdall.objects.options import PART_BYTES, WriteOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
@@ -60,8 +60,6 @@ class WriteKeywords(TypedDict, total=False):
 
 def write_options(keywords: WriteKeywords) -> WriteOptions:
     """Make options of keyword arguments."""
-    if not keywords:
-        return WRITE
     given: dict[str, Any] = {name: value for name, value in keywords.items() if value is not None}
     for name in ("metadata", "tags"):
         if name in given:

@@ -60,6 +60,7 @@ def drive_iterator(items: AsyncIterator[T]) -> Iterator[T]:
             except StopAsyncIteration:
                 return
             yield item
+            del item  # it may be a large chunk, and the next one is about to be read
     finally:
         close = getattr(items, "aclose", None)
         if close is not None:

@@ -6,7 +6,7 @@ import threading
 import time
 from bisect import bisect_left, bisect_right
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, final
+from typing import TYPE_CHECKING, Any, NoReturn, final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from holdall.core.errors import HoldallError, NotFound, Unsupported
 from holdall.core.reference import Reference, check_key
 from holdall.objects.contract import Data, ObjectStore, Upload
 from holdall.objects.integrity import check_conditions, check_digests, check_upload
-from holdall.objects.options import PAGE_ITEMS, PART_BYTES, WRITE, WriteOptions, check_write
+from holdall.objects.options import GET, PAGE_ITEMS, PART_BYTES, WRITE, WriteOptions, check_write
 from holdall.objects.results import (
     BytesStream,
     Capabilities,
@@ -56,7 +56,7 @@ class MemorySettings(Struct, frozen=True, kw_only=True):
     prefix: str = ""
 
 
-class _Object(NamedTuple):
+class _Object(Struct, frozen=True):
     data: bytes
     etag: str
     modified_ns: int
@@ -138,10 +138,11 @@ class MemoryStore(ObjectStore):
 
     def _publish(self, ref: Reference, key: str, data: bytes, options: WriteOptions) -> ObjectMeta:
         item = _Object(data, f"m{next(_serial)}", time.time_ns(), options)
-        with self._space.lock:
+        space = self._space
+        with space.lock:
             if options is not WRITE:
                 check_conditions(self._etag(key), options.if_match, options.if_none_match, ref)
-            self._space.set(key, item)
+            space.set(key, item)
         return self._meta(key, item)
 
     async def upload(self, ref: Reference, options: WriteOptions, resume: str | None) -> Upload:
@@ -178,16 +179,18 @@ class MemoryStore(ObjectStore):
             self._missing(ref)
         if options.if_match is not None:
             check_conditions(item.etag, options.if_match, None, ref)
-        start, end = options.span(len(item.data), ref)
-        data = item.data if end - start == len(item.data) else item.data[start:end]
-        return BytesStream(self._meta(key, item, tags=options.tags), start, data)
+        start, data = 0, item.data
+        if options is not GET:
+            start, end = options.span(len(data), ref)
+            data = data[start:end]  # the same bytes, uncopied, when it is all of them
+        return BytesStream(self._meta(key, item, options.tags), start, data)
 
     async def head(self, ref: Reference, options: HeadOptions) -> ObjectMeta:
         key = self._key(ref)
         item = self._space.objects.get(key)
         if item is None:
             self._missing(ref)
-        return self._meta(key, item, tags=options.tags)
+        return self._meta(key, item, options.tags)
 
     async def list(self, prefix: Reference, options: ListOptions) -> Page:
         start = _inside(prefix.key)
@@ -237,7 +240,7 @@ class MemoryStore(ObjectStore):
                 self._missing(source)
             check_conditions(item.etag, options.if_match, None, source)
             check_conditions(self._etag(new), None, options.if_none_match, target)
-            item = item._replace(etag=f"m{next(_serial)}", modified_ns=time.time_ns())
+            item = replace(item, etag=f"m{next(_serial)}", modified_ns=time.time_ns())
             self._space.set(new, item)
             if options.move and new != old:
                 self._space.remove(old)
@@ -267,7 +270,7 @@ class MemoryStore(ObjectStore):
     def _missing(self, ref: Reference) -> NoReturn:
         raise NotFound(f"{ref}: there is no object", reference=ref)
 
-    def _meta(self, key: str, item: _Object, *, tags: bool = False) -> ObjectMeta:
+    def _meta(self, key: str, item: _Object, tags: bool = False) -> ObjectMeta:
         options = item.options
         if options is WRITE:
             kept: dict[str, str] | None = {} if tags else None

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from holdall.objects.backends.local.tree import Tree
     from holdall.objects.options import WriteOptions
 
-_NAME = "user.holdall"
+_NAME = b"user.holdall"
 _LARGEST = 2048
 _BESIDE = b"+"  # stands in the attribute when the rest is in the file beside
 _MISSING = {errno.ENODATA, errno.ENOTSUP} if hasattr(errno, "ENODATA") else {errno.ENOTSUP}
 _HAS_XATTR = hasattr(os, "setxattr")
 
 
-class Kept(Struct, frozen=True, array_like=True):
+class Kept(Struct, frozen=True, array_like=True, gc=False):
     """What is kept; an array, since it should fit beside the inode (about 60 bytes on ext4)."""
 
     etag: bytes
@@ -75,15 +75,14 @@ def etag_of(kept: Kept | None, status: os.stat_result) -> str:
 
 
 def meta_of(
-    base: Reference, key: str, kept: Kept | None, status: os.stat_result, *, tags: bool
+    base: Reference, key: str, kept: Kept | None, status: os.stat_result, tags: bool
 ) -> ObjectMeta:
     """What is known of a file."""
     size, modified = status.st_size, status.st_mtime_ns
     if kept is None:
-        return ObjectMeta(
-            base, key, size, modified, etag_of(None, status), tags={} if tags else None
-        )
-    valid = _is_of(kept, status)
+        etag = etag_of(None, status)
+        return ObjectMeta(base, key, size, modified, etag, tags={} if tags else None)
+    valid = kept.mtime_ns == modified and kept.size == size
     return ObjectMeta(
         base,
         key,
@@ -113,15 +112,14 @@ class Attributes:
     def __init__(self, tree: Tree, *, beside: bool) -> None:
         self._tree = tree
         self._in_file = _HAS_XATTR and not beside
-        self._used: bool | None = None
-
-    @property
-    def beside_used(self) -> bool:
+        self.used: bool | None = None
         """Whether there may be files beside, so that whoever replaces a file must look."""
-        if self._used is None:
-            with os.scandir(self._tree.workspace().attributes) as entries:
-                self._used = any(True for _ in entries)
-        return self._used
+
+    def look_for_any(self) -> bool:
+        """Find out what `used` is."""
+        with os.scandir(self._tree.workspace().attributes) as entries:
+            self.used = any(True for _ in entries)
+        return self.used
 
     def write(self, descriptor: int, key: str, status: os.stat_result, kept: Kept) -> None:
         """Keep something with a file that is not yet visible under its key."""
@@ -142,32 +140,23 @@ class Attributes:
         """What is kept with an open file; None for a file that others wrote."""
         if self._in_file:
             try:
-                blob = os.getxattr(descriptor, _NAME)
-            except OSError as error:
-                if error.errno not in _MISSING:
-                    raise
-                if error.errno != errno.ENOTSUP:
+                return _decode(os.getxattr(descriptor, _NAME))
+            except (OSError, msgspec.MsgspecError) as error:
+                if not _look_beside(error):
                     return None
-            else:
-                if blob != _BESIDE:
-                    return _read(blob)
         return self._read_beside(key, status)
 
     def read_named(self, folder: int, name: str, key: str, status: os.stat_result) -> Kept | None:
         """What is kept with a file of an open folder."""
         if self._in_file and _PROC:
+            path = f"/proc/self/fd/{folder}/{name}"
             try:
-                blob = os.getxattr(f"/proc/self/fd/{folder}/{name}", _NAME, follow_symlinks=False)
-            except OSError as error:
-                if error.errno not in _MISSING:
-                    raise
-                if error.errno != errno.ENOTSUP:
+                return _decode(os.getxattr(path, _NAME, follow_symlinks=False))
+            except (OSError, msgspec.MsgspecError) as error:
+                if not _look_beside(error):
                     return None
-            else:
-                if blob != _BESIDE:
-                    return _read(blob)
             return self._read_beside(key, status)
-        descriptor = self._tree.opener.open_file(folder, name)
+        descriptor = self._tree.opener.reader(folder)(name)
         try:
             return self.read(descriptor, key, status)
         finally:
@@ -175,7 +164,7 @@ class Attributes:
 
     def forget(self, key: str, inode: int) -> None:
         """Remove the file beside, of a file that is gone from under its key."""
-        if not self.beside_used:
+        if self.used is False:
             return
         try:
             os.unlink(_beside(key, inode), dir_fd=self._tree.workspace().attributes)
@@ -184,7 +173,7 @@ class Attributes:
 
     def move(self, source: str, target: str, inode: int) -> None:
         """Let what is kept follow a file that is about to be renamed."""
-        if not self.beside_used:
+        if self.used is False:
             return
         attributes = self._tree.workspace().attributes
         try:
@@ -208,21 +197,24 @@ class Attributes:
         finally:
             os.close(descriptor)
         self._tree.sync(attributes)
-        self._used = True
+        self.used = True
 
     def _read_beside(self, key: str, status: os.stat_result) -> Kept | None:
         name = _beside(key, status.st_ino)
         try:
-            descriptor = self._tree.opener.open_file(self._tree.root, f".holdall/attributes/{name}")
+            descriptor = self._tree.open_file(f".holdall/attributes/{name}")
         except FileNotFoundError:
             return None
         try:
             blob = os.read(descriptor, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
-        kept = _read(blob)
+        try:
+            kept = _decode(blob)
+        except msgspec.MsgspecError:
+            return None
         # The inode may have been given to a new file since.
-        return kept if kept is not None and _is_of(kept, status) else None
+        return kept if _is_of(kept, status) else None
 
 
 _PROC = os.path.isdir("/proc/self/fd")
@@ -232,8 +224,12 @@ def _beside(key: str, inode: int) -> str:
     return f"{hashlib.sha256(key.encode()).hexdigest()}-{inode:x}"
 
 
-def _read(blob: bytes) -> Kept | None:
-    try:
-        return _decode(blob)
-    except msgspec.MsgspecError:
-        return None  # not ours: another program uses the name
+def _look_beside(error: OSError | msgspec.MsgspecError) -> bool:
+    """Whether this answer of the attribute leaves the file beside to look at."""
+    if isinstance(error, OSError):
+        if error.errno not in _MISSING:
+            raise error
+        return error.errno == errno.ENOTSUP
+    # The mark is one byte and no array. Another program's attribute of this name leads there
+    # too, and finds nothing.
+    return True

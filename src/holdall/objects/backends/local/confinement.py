@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 
-_OPENAT2 = 437  # the same on every architecture that Linux got after 2019, and on all but alpha
+# Arguments that are no C int are made here, once: declaring `argtypes` instead makes each call
+# 0.5 microseconds slower.
+_OPENAT2 = ctypes.c_long(
+    437
+)  # the same on every architecture that Linux got after 2019, and on all but alpha
 _BENEATH_WITHOUT_LINKS = 0x08 | 0x04  # RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, linux/openat2.h
 
 
@@ -37,7 +41,7 @@ class _How(ctypes.Structure):
 
 _HOW_READ = _How(_READ, 0, _BENEATH_WITHOUT_LINKS)
 _HOW_FOLDER = _How(_FOLDER, 0, _BENEATH_WITHOUT_LINKS)
-_HOW_BYTES = ctypes.sizeof(_How)
+_HOW_BYTES = ctypes.c_size_t(ctypes.sizeof(_How))
 _READ_POINTER = ctypes.byref(_HOW_READ)
 _FOLDER_POINTER = ctypes.byref(_HOW_FOLDER)
 
@@ -51,6 +55,10 @@ def _system_call() -> Callable[..., int] | None:
 
 
 _syscall = _system_call()
+# What `os` does with a name, without the call where it is this simple.
+_encode: Callable[[str], bytes] = (
+    str.encode if sys.getfilesystemencoding() == "utf-8" else os.fsencode
+)
 
 
 def _kernel_has_openat2() -> bool:
@@ -70,17 +78,22 @@ class OneCall:
     """Opens by `openat2`."""
 
     @staticmethod
-    def open_file(root: int, path: str) -> int:
-        """Open a path for reading; answer the descriptor."""
-        opened = _syscall(_OPENAT2, root, os.fsencode(path), _READ_POINTER, _HOW_BYTES)  # type: ignore[misc]
-        if opened < 0:
-            _raise(path)
-        return opened
+    def reader(root: int) -> Callable[[str], int]:
+        """A function that opens a path under a folder for reading."""
+        call, encode, number, how, size = _syscall, _encode, _OPENAT2, _READ_POINTER, _HOW_BYTES
+
+        def open_file(path: str) -> int:
+            opened = call(number, root, encode(path), how, size)  # type: ignore[misc]
+            if opened < 0:
+                _raise(path)
+            return opened
+
+        return open_file
 
     @staticmethod
     def open_folder(root: int, path: str) -> int:
         """Open a folder; answer the descriptor."""
-        where = os.fsencode(path) if path else b"."
+        where = _encode(path) or b"."
         opened = _syscall(_OPENAT2, root, where, _FOLDER_POINTER, _HOW_BYTES)  # type: ignore[misc]
         if opened < 0:
             _raise(path)
@@ -98,14 +111,18 @@ class Walk:
     """Opens segment by segment."""
 
     @classmethod
-    def open_file(cls, root: int, path: str) -> int:
-        """Open a path for reading; answer the descriptor."""
-        folder, _, name = path.rpartition("/")
-        parent = cls.open_folder(root, folder)
-        try:
-            return os.open(name, _READ | os.O_NOFOLLOW, dir_fd=parent)
-        finally:
-            os.close(parent)
+    def reader(cls, root: int) -> Callable[[str], int]:
+        """A function that opens a path under a folder for reading."""
+
+        def open_file(path: str) -> int:
+            folder, _, name = path.rpartition("/")
+            parent = cls.open_folder(root, folder)
+            try:
+                return os.open(name, _READ | os.O_NOFOLLOW, dir_fd=parent)
+            finally:
+                os.close(parent)
+
+        return open_file
 
     @staticmethod
     def open_folder(root: int, path: str) -> int:

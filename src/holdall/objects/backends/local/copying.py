@@ -65,14 +65,20 @@ class Copier:
     def _publish(self, copying: _Copying, target: Reference, options: CopyOptions) -> ObjectMeta:
         keeping = _options_of(copying.kept, copying.status, options.if_none_match)
         return self._store.publish(
-            copying.folder, copying.name, copying.written, target, copying.name, keeping
+            copying.folder,
+            copying.name,
+            copying.written,
+            self._store.key_of(target),
+            target,
+            copying.name,
+            keeping,
         )
 
     def _move(self, source: Reference, target: Reference, options: CopyOptions) -> ObjectMeta:
         store, tree = self._store, self._store.tree
         old, new = store.key_of(source), store.key_of(target)
         above, _, leaf = old.rpartition("/")
-        with store.locks.hold(old, new):
+        with store.locks.hold_both(old, new):
             descriptor = store.open_object(source, old)
             try:
                 status = os.fstat(descriptor)
@@ -98,11 +104,7 @@ class Copier:
                 os.close(descriptor)
         tree.prune(above)
         # The rename changes the time from which a foreign file's etag is made.
-        return (
-            store.look(target)
-            if kept is None
-            else meta_of(store.root, new, kept, status, tags=True)
-        )
+        return store.look(target) if kept is None else meta_of(store.root, new, kept, status, True)
 
 
 class _Copying:

@@ -164,12 +164,12 @@ class _PageMaker:
                 return
             name = names[index]
             last = name[-1]
-            if last == "/":
-                self._below(descriptor, start, name, None)
-            elif last == _FOREIGN:
+            if last == _FOREIGN:
                 self._foreign += 1
             elif len(objects) + len(self._folders) >= room:
                 self._full = True
+            elif last == "/":
+                self._below(descriptor, start, name, None)
             else:
                 key = start + name
                 if len(key) > 250 and not _is_key(key):
@@ -188,14 +188,12 @@ class _PageMaker:
         try:
             if not self._options.delimiter:
                 self._folder(below, key, token)
-            elif token is None and self._lister.first_key(below, key[:-1]) is not None:
-                if len(self._objects) + len(self._folders) >= self._options.max_items:
-                    self._full = True
-                else:
-                    self._folders.append(key[:-1])
-                    self._last = key[len(self._start) :]
+            elif self._lister.first_key(below, key[:-1]) is not None:
+                self._folders.append(key[:-1])
         finally:
             os.close(below)
+        if not self._full:
+            self._last = key[len(self._start) :]  # goes on behind all that is in it
 
 
 def _read_names(descriptor: int) -> list[str]:
@@ -205,7 +203,7 @@ def _read_names(descriptor: int) -> list[str]:
             name = entry.name
             if name == RESERVED_SEGMENT:
                 continue
-            if not _is_key(name):
+            if not (_is_simple(name) or _is_key(name)):
                 names.append(name + _FOREIGN)
             elif entry.is_file(follow_symlinks=False):
                 names.append(name)
@@ -215,6 +213,11 @@ def _read_names(descriptor: int) -> list[str]:
                 names.append(name + _FOREIGN)
     names.sort()
     return names
+
+
+def _is_simple(name: str) -> bool:
+    """Whether a name on disk is a segment of a key, for most names: the fast way to say so."""
+    return name.isascii() and name.isprintable() and "\\" not in name and len(name) <= 250
 
 
 def _is_key(text: str) -> bool:

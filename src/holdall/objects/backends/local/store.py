@@ -24,7 +24,7 @@ from holdall.objects.backends.local.faults import conflict, not_found, translate
 from holdall.objects.backends.local.listing import Lister
 from holdall.objects.backends.local.locks import KeyLocks
 from holdall.objects.backends.local.stream import FileStream, shortened
-from holdall.objects.backends.local.tree import Tree
+from holdall.objects.backends.local.tree import Tree, sync_to_medium
 from holdall.objects.backends.local.uploads import LocalUpload, Staging, busy
 from holdall.objects.contract import Data, ObjectStore, Upload
 from holdall.objects.integrity import check_conditions, check_digests
@@ -41,7 +41,7 @@ from holdall.objects.results import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from holdall.core.runtime import Runtime
     from holdall.objects.options import (
@@ -85,7 +85,8 @@ class LocalStore(ObjectStore):
             raise InvalidConfig(f"the setting 'path' must be absolute, and is {settings.path!r}")
         root = Reference.parse(settings.path, folder=True)
         super().__init__(root, settings, runtime)
-        self._skip = len(root.key) + 1 if root.key else 0
+        self._prefix = f"{root.key}/" if root.key else ""
+        self._skip = len(self._prefix)
         self.tree = Tree(root.path or "/", durable=settings.durable, opener=best_opener)
         self.attributes = Attributes(self.tree, beside=settings.attributes == "beside")
         self.locks = KeyLocks(self.tree, settings.lock_timeout.total_seconds())
@@ -114,8 +115,10 @@ class LocalStore(ObjectStore):
 
     # Writing
 
-    async def put(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
-        return await self.runtime.call(self._put, None, ref, data, options)
+    def put(
+        self, ref: Reference, data: Data, options: WriteOptions
+    ) -> Coroutine[Any, Any, ObjectMeta]:
+        return self._runtime.call(self._put, None, ref, data, options)
 
     def _put(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
         key = self.key_of(ref)
@@ -127,9 +130,10 @@ class LocalStore(ObjectStore):
             folder, name, descriptor = self.temporary()
             try:
                 _write_all(descriptor, data)
-                meta = self.publish(folder, name, descriptor, ref, name, options)
+                meta = self.publish(folder, name, descriptor, key, ref, name, options)
             except BaseException:
-                os.unlink(name, dir_fd=folder)
+                if _inode(name, folder) is not None:  # else it was renamed, and a sync failed
+                    os.unlink(name, dir_fd=folder)
                 raise
             finally:
                 os.close(descriptor)
@@ -143,7 +147,12 @@ class LocalStore(ObjectStore):
         """Make a file in the workspace; answer its folder, its name, and its descriptor."""
         folder = self.tree.workspace().temporary
         name = os.urandom(16).hex()
-        return folder, name, os.open(name, _TEMPORARY, 0o600, dir_fd=folder)
+        try:
+            return folder, name, os.open(name, _TEMPORARY, 0o600, dir_fd=folder)
+        except FileNotFoundError:
+            if not self.tree.renew_workspace():
+                raise
+        return self.temporary()
 
     def publish_upload(
         self, ref: Reference, name: str, descriptor: int, options: WriteOptions
@@ -151,7 +160,9 @@ class LocalStore(ObjectStore):
         """Make staged bytes the object."""
         folder = self.tree.workspace().uploads
         etag = os.urandom(16).hex()
-        meta = self.publish(folder, f"{name}.part", descriptor, ref, etag, options)
+        meta = self.publish(
+            folder, f"{name}.part", descriptor, self.key_of(ref), ref, etag, options
+        )
         self.staging.forget(name)
         return meta
 
@@ -160,32 +171,38 @@ class LocalStore(ObjectStore):
         folder: int,
         name: str,
         descriptor: int,
+        key: str,
         ref: Reference,
         etag: str,
         options: WriteOptions,
     ) -> ObjectMeta:
         """Make a file of the workspace the object; the descriptor is that file's."""
-        key = self.key_of(ref)
         status = os.fstat(descriptor)
         kept = kept_of(etag, status, options)
         self.attributes.write(descriptor, key, status, kept)
-        self.tree.sync(descriptor)
+        if self.tree.durable:
+            sync_to_medium(descriptor)
         with self.locks.hold(key):
             if options is not WRITE:
                 self._check(key, ref, options)
             self.rename(folder, name, key, ref)
-        return meta_of(self._root, key, kept, status, tags=True)
+        return meta_of(self._root, key, kept, status, True)
 
     def rename(self, folder: int, name: str, key: str, ref: Reference) -> None:
         """Move a file of the workspace to its key, whose folders are made; under its lock."""
         above, _, leaf = key.rpartition("/")
         attributes = self.attributes
+        beside = attributes.look_for_any() if attributes.used is None else attributes.used
         while True:
-            parent = self._make_parent(above, ref)
             try:
-                old = _inode(leaf, parent) if attributes.beside_used else None
+                parent = self.tree.open_folder(above)
+            except OSError:
+                parent = self._make_parent(above, ref)
+            try:
+                old = _inode(leaf, parent) if beside else None
                 os.rename(name, leaf, src_dir_fd=folder, dst_dir_fd=parent)
-                self.tree.sync(parent)
+                if self.tree.durable:
+                    sync_to_medium(parent)
             except FileNotFoundError:
                 # Either the folder was emptied and removed since it was opened, or our file is
                 # gone, which this tells apart by raising.
@@ -227,8 +244,10 @@ class LocalStore(ObjectStore):
                 os.close(below)
             raise conflict(ref, self._root.known_child(first or key)) from error
 
-    async def upload(self, ref: Reference, options: WriteOptions, resume: str | None) -> Upload:
-        return await self.runtime.call(self._upload, None, ref, options, resume)
+    def upload(
+        self, ref: Reference, options: WriteOptions, resume: str | None
+    ) -> Coroutine[Any, Any, Upload]:
+        return self._runtime.call(self._upload, None, ref, options, resume)
 
     def _upload(self, ref: Reference, options: WriteOptions, resume: str | None) -> LocalUpload:
         key = self.key_of(ref)
@@ -248,8 +267,8 @@ class LocalStore(ObjectStore):
             raise NotFound(f"{ref} has no upload {resume!r} to go on with", reference=ref)
         return LocalUpload(self, ref, resume, *found)
 
-    async def uploads(self, prefix: Reference, token: str | None) -> UploadPage:
-        return await self.runtime.call(self._uploads, None, prefix, token)
+    def uploads(self, prefix: Reference, token: str | None) -> Coroutine[Any, Any, UploadPage]:
+        return self._runtime.call(self._uploads, None, prefix, token)
 
     def _uploads(self, prefix: Reference, token: str | None) -> UploadPage:
         folder = prefix.relative_to(self._root)
@@ -265,18 +284,21 @@ class LocalStore(ObjectStore):
 
     # Reading
 
-    async def get(self, ref: Reference, options: GetOptions) -> ObjectStream:
-        return await self.runtime.call(self._get, None, ref, options)
+    def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
+        return self._runtime.call(self._get, None, ref, options)
 
     def _get(self, ref: Reference, options: GetOptions) -> ObjectStream:
         key = self.key_of(ref)
-        descriptor = self.open_object(ref, key)
+        try:
+            descriptor = self.tree.open_file(key)
+        except OSError as error:
+            descriptor = self._open_again(ref, key, error)
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise not_found(ref)
             kept = self.attributes.read(descriptor, key, status)
-            meta = meta_of(self._root, key, kept, status, tags=options.tags)
+            meta = meta_of(self._root, key, kept, status, options.tags)
             if options.if_match is not None:
                 check_conditions(meta.etag, options.if_match, None, ref)
             start, end = options.span(status.st_size, ref)
@@ -296,37 +318,44 @@ class LocalStore(ObjectStore):
             if descriptor >= 0:
                 os.close(descriptor)
 
-    async def head(self, ref: Reference, options: HeadOptions) -> ObjectMeta:
-        return await self.runtime.call(self.look, None, ref, options)
+    def head(self, ref: Reference, options: HeadOptions) -> Coroutine[Any, Any, ObjectMeta]:
+        return self._runtime.call(self.look, None, ref, options)
 
     def look(self, ref: Reference, options: HeadOptions = HEAD) -> ObjectMeta:
         """What is known of an object; `head` without the coroutine."""
         key = self.key_of(ref)
-        descriptor = self.open_object(ref, key)
+        try:
+            descriptor = self.tree.open_file(key)
+        except OSError as error:
+            descriptor = self._open_again(ref, key, error)
         try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise not_found(ref)
             kept = self.attributes.read(descriptor, key, status)
         finally:
             os.close(descriptor)
-        return meta_of(self._root, key, kept, status, tags=options.tags)
+        if not stat.S_ISREG(status.st_mode):
+            raise not_found(ref)
+        return meta_of(self._root, key, kept, status, options.tags)
 
     def open_object(self, ref: Reference, key: str) -> int:
+        """Open the file of an object for reading; answer the descriptor."""
         try:
-            return self.tree.opener.open_file(self.tree.root, key)
-        except FileNotFoundError as error:
+            return self.tree.open_file(key)
+        except OSError as error:
+            return self._open_again(ref, key, error)
+
+    def _open_again(self, ref: Reference, key: str, error: OSError) -> int:
+        """Open an object after an error: the whole folder may have been replaced."""
+        if isinstance(error, FileNotFoundError):
             try:
                 if self.tree.refresh():
-                    return self.tree.opener.open_file(self.tree.root, key)
+                    return self.tree.open_file(key)
             except OSError as again:
                 raise translate(again, ref) from again
-            raise not_found(ref) from error
-        except OSError as error:
-            raise translate(error, ref) from error
+        raise translate(error, ref) from error
 
-    async def list(self, prefix: Reference, options: ListOptions) -> Page:
-        return await self.runtime.call(self._list, None, prefix, options)
+    def list(self, prefix: Reference, options: ListOptions) -> Coroutine[Any, Any, Page]:
+        return self._runtime.call(self._list, None, prefix, options)
 
     def _list(self, prefix: Reference, options: ListOptions) -> Page:
         try:
@@ -346,12 +375,12 @@ class LocalStore(ObjectStore):
         for ref in refs:
             try:
                 key = self.key_of(ref)
-                await self.runtime.call(self._delete, None, ref, key, options)
+                await self._runtime.call(self._delete, None, ref, key, options)
                 folders[key.rpartition("/")[0]] = None
             except HoldallError as error:
                 failures.append(DeleteFailure(ref, error))
         for folder in folders:
-            await self.runtime.call(self._settle, None, folder)
+            await self._runtime.call(self._settle, None, folder)
         return failures
 
     def _delete(self, ref: Reference, key: str, options: DeleteOptions) -> None:
@@ -373,7 +402,7 @@ class LocalStore(ObjectStore):
                         return
                     check_conditions(etag, options.if_match, None, ref)
                 if not stat.S_ISREG(status.st_mode):
-                    os.close(self.tree.opener.open_file(parent, leaf))  # says that it is a link
+                    os.close(self.tree.opener.reader(parent)(leaf))  # says that it is a link
                 os.unlink(leaf, dir_fd=parent)
                 self.attributes.forget(key, status.st_ino)
         except HoldallError:
@@ -400,8 +429,8 @@ class LocalStore(ObjectStore):
     async def copy(self, source: Reference, target: Reference, options: CopyOptions) -> ObjectMeta:
         return await Copier(self).run(source, target, options)
 
-    async def remove_folder(self, prefix: Reference) -> None:
-        await self.runtime.call(self._remove_folder, None, prefix)
+    def remove_folder(self, prefix: Reference) -> Coroutine[Any, Any, None]:
+        return self._runtime.call(self._remove_folder, None, prefix)
 
     def _remove_folder(self, prefix: Reference) -> None:
         folder = prefix.relative_to(self._root)
@@ -425,17 +454,20 @@ class LocalStore(ObjectStore):
         raise Unsupported(f"{ref} is a file of this machine: no URL leads there", reference=ref)
 
     async def close(self) -> None:
+        self.locks.close()
         self.tree.close()
 
     # For this package
 
     def key_of(self, ref: Reference) -> str:
         """The key of an object, relative to the root; checked as the file system sees it."""
-        key = ref.key[self._skip :]
-        if ref.scheme != "file" or ref.key[: self._skip] != self._root.key + "/"[: self._skip]:
+        key = ref.key
+        if ref.scheme == "file" and key.startswith(self._prefix):
+            key = key[self._skip :]
+        else:
             key = ref.relative_to(self._root)
         if len(key) > MAX_KEY_BYTES // 4 or not key:
-            check_key(key)
+            check_key(key)  # a reference may be longer than a key, for it holds the whole path
         return key
 
     def _check(self, key: str, ref: Reference, options: WriteOptions) -> None:
@@ -445,7 +477,7 @@ class LocalStore(ObjectStore):
     def etag_now(self, key: str) -> str | None:
         """The etag of what is there now; None for nothing."""
         try:
-            descriptor = self.tree.opener.open_file(self.tree.root, key)
+            descriptor = self.tree.open_file(key)
         except (FileNotFoundError, NotADirectoryError):
             return None
         try:

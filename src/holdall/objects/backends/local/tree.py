@@ -13,6 +13,8 @@ from holdall.core.reference import RESERVED_SEGMENT
 from holdall.objects.backends.local.confinement import best_opener
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdall.objects.backends.local.confinement import Opener
 
 _FOLDER_MODE = 0o700
@@ -42,9 +44,14 @@ class Tree:
         self.path = path
         self.durable = durable
         self.opener = opener
+        self.open_file: Callable[[str], int] = self._open_first
+        """Open a file by its key for reading; answer the descriptor."""
         self._guard = threading.Lock()
         self._root: int | None = None
         self._workspace: Workspace | None = None
+        self._retired: list[int] = []
+        self.generation = 0
+        """Changes whenever the descriptors do."""
 
     @property
     def root(self) -> int:
@@ -66,7 +73,16 @@ class Tree:
         with self._guard:
             if self._root is None or os.fstat(self._root).st_nlink > 0:
                 return False
-        self.close()
+            self._retire()
+        return True
+
+    def renew_workspace(self) -> bool:
+        """Whether somebody removed the workspace, so that it has to be made again."""
+        with self._guard:
+            workspace = self._workspace
+            if workspace is None or os.fstat(workspace.temporary).st_nlink > 0:
+                return False
+            self._retire()
         return True
 
     def open_folder(self, path: str) -> int:
@@ -143,11 +159,18 @@ class Tree:
     def close(self) -> None:
         """Close the descriptors; they are opened again when needed."""
         with self._guard:
-            descriptors = (self._root, *(self._workspace or ()))
-            self._root = self._workspace = None
+            self._retire()
+            descriptors, self._retired = self._retired, []
         for descriptor in descriptors:
-            if descriptor is not None:
-                os.close(descriptor)
+            os.close(descriptor)
+
+    def _retire(self) -> None:
+        # Not closed yet: another thread may be about to use one of these numbers.
+        self.generation += 1
+        if self._root is not None:
+            self._retired += (self._root, *(self._workspace or ()))
+        self._root = self._workspace = None
+        self.open_file = self._open_first
 
     def _open_root(self, *, make: bool) -> int:
         with self._guard:
@@ -155,7 +178,11 @@ class Tree:
                 if make:
                     self._make_root(self.path)
                 self._root = os.open(self.path, _ROOT)
+                self.open_file = self.opener.reader(self._root)
             return self._root
+
+    def _open_first(self, path: str) -> int:
+        return self.opener.reader(self.root)(path)
 
     def _make_root(self, path: str) -> None:
         if os.path.isdir(path):

@@ -1,0 +1,230 @@
+"""Between two stores: make one hold what the other holds, and check that it does.
+
+    from holdall.objects import transfer
+
+    report = transfer.sync(holdall.open("/srv/data"), holdall.open("s3://archive/data"))
+    report.check()
+
+Each function has a twin whose name ends in `_async`, for stores of `holdall.open_async`. Both
+run the same engine, which reads the two listings side by side in byte order, so that memory does
+not grow with the number of objects: at most one part of an object a worker, and a page of each
+listing. One object's failure stands in the report and does not stop the others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdall.core.runtime.blocking import drive, drive_iterator
+from holdall.objects.transfer import engine, planning, verifying
+from holdall.objects.transfer.copying import Copier
+from holdall.objects.transfer.results import (
+    WORKERS,
+    Failure,
+    Progress,
+    Step,
+    SyncOptions,
+    SyncReport,
+    VerifyReport,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    from holdall.core.reference import Reference
+    from holdall.objects.async_data_store import AsyncDataStore
+    from holdall.objects.data_store import DataStore
+    from holdall.objects.results import ObjectMeta
+    from holdall.objects.transfer.results import OnProgress, OnStep
+
+__all__ = [
+    "WORKERS",
+    "Failure",
+    "Progress",
+    "Step",
+    "SyncOptions",
+    "SyncReport",
+    "VerifyReport",
+    "compare",
+    "compare_async",
+    "copy",
+    "copy_async",
+    "plan",
+    "plan_async",
+    "sync",
+    "sync_async",
+    "verify",
+    "verify_async",
+]
+
+SYNC = SyncOptions()
+
+
+async def sync_async(
+    source: AsyncDataStore,
+    target: AsyncDataStore,
+    options: SyncOptions = SYNC,
+    *,
+    on_progress: OnProgress | None = None,
+    on_step: OnStep | None = None,
+) -> SyncReport:
+    """Copy what the target does not have, or has otherwise; answer what was done.
+
+    An object is copied whole or not at all, with its content type and metadata, and verified by
+    SHA-256, which the target remembers. Interrupted, it leaves the bytes of large objects
+    staged; the next run goes on from there.
+
+    Args:
+        source: What the target should hold; only read.
+        target: What is changed.
+        options: How.
+        on_progress: Called after each part and each object, one call at a time, from any thread.
+        on_step: Called with what was done about each key, in no order, likewise.
+
+    Raises:
+        NotFound: The source is missing, or empty while `delete` is asked for.
+        Unsupported: A listing does not come in byte order.
+        InvalidConfig: One store lies in the other.
+        HoldallError: A listing failed; nothing was deleted.
+    """
+    return await engine.Sync(source.store, target.store, options, on_progress, on_step).run()
+
+
+def sync(
+    source: DataStore,
+    target: DataStore,
+    options: SyncOptions = SYNC,
+    *,
+    on_progress: OnProgress | None = None,
+    on_step: OnStep | None = None,
+) -> SyncReport:
+    """Copy what the target does not have, or has otherwise; see `sync_async`."""
+    return drive(engine.Sync(source.store, target.store, options, on_progress, on_step).run())
+
+
+def plan_async(
+    source: AsyncDataStore, target: AsyncDataStore, options: SyncOptions = SYNC
+) -> AsyncIterator[Step]:
+    """Go through what `sync_async` would do, in byte order of the key; nothing is changed."""
+    return planning.plan(source.store, target.store, options)
+
+
+def plan(source: DataStore, target: DataStore, options: SyncOptions = SYNC) -> Iterator[Step]:
+    """Go through what `sync` would do, in byte order of the key; nothing is changed."""
+    return drive_iterator(planning.plan(source.store, target.store, options))
+
+
+async def copy_async(
+    source: AsyncDataStore,
+    key: str | Reference,
+    target: AsyncDataStore,
+    target_key: str | Reference,
+    *,
+    tags: bool = False,
+    on_bytes: Callable[[int], object] | None = None,
+) -> ObjectMeta:
+    """Copy one object from one store to another, with its content type and metadata.
+
+    It is verified by SHA-256, and goes on from what an interrupted copy left staged.
+
+    Args:
+        source: Where from.
+        key: What.
+        target: Where to.
+        target_key: What it becomes.
+        tags: Whether its tags are carried too.
+        on_bytes: Called with the number of bytes after each part; below 0 when it begins anew.
+
+    Raises:
+        PreconditionFailed: The source changed meanwhile.
+        Corrupt: The source does not have the bytes that were recorded for it.
+    """
+    old, new = source.reference(key), target.reference(target_key)
+    copier = Copier(source.store, target.store, new.parent, tags=tags)
+    return (await copier.copy(old, new, on_bytes or _ignore)).meta
+
+
+def copy(
+    source: DataStore,
+    key: str | Reference,
+    target: DataStore,
+    target_key: str | Reference,
+    *,
+    tags: bool = False,
+    on_bytes: Callable[[int], object] | None = None,
+) -> ObjectMeta:
+    """Copy one object from one store to another; see `copy_async`."""
+    old, new = source.reference(key), target.reference(target_key)
+    copier = Copier(source.store, target.store, new.parent, tags=tags)
+    return drive(copier.copy(old, new, on_bytes or _ignore)).meta
+
+
+def _ignore(_: int) -> None:
+    return None
+
+
+async def verify_async(
+    store: AsyncDataStore,
+    prefix: str = "",
+    *,
+    exclude: Sequence[str] = (),
+    workers: int = WORKERS,
+    on_progress: OnProgress | None = None,
+) -> VerifyReport:
+    """Read every object, and compare it with the SHA-256 that was recorded when it was written.
+
+    Args:
+        store: Where.
+        prefix: Only this folder; empty for all.
+        exclude: Patterns of keys to pass over, as in `SyncOptions`.
+        workers: How many objects are read at a time.
+        on_progress: Called after each object.
+    """
+    return await verifying.verify(store.store, prefix, exclude, workers, on_progress)
+
+
+def verify(
+    store: DataStore,
+    prefix: str = "",
+    *,
+    exclude: Sequence[str] = (),
+    workers: int = WORKERS,
+    on_progress: OnProgress | None = None,
+) -> VerifyReport:
+    """Read every object, and compare it with what was recorded; see `verify_async`."""
+    return drive(verifying.verify(store.store, prefix, exclude, workers, on_progress))
+
+
+async def compare_async(
+    one: AsyncDataStore,
+    other: AsyncDataStore,
+    prefix: str = "",
+    *,
+    exclude: Sequence[str] = (),
+    workers: int = WORKERS,
+    on_progress: OnProgress | None = None,
+) -> VerifyReport:
+    """Read every object of both stores, and say which keys do not have the same bytes.
+
+    Args:
+        one: The first store.
+        other: The second one.
+        prefix: Only this folder, on both sides; empty for all.
+        exclude: Patterns of keys to pass over, as in `SyncOptions`.
+        workers: How many keys are compared at a time.
+        on_progress: Called after each key.
+    """
+    return await verifying.compare(one.store, other.store, prefix, exclude, workers, on_progress)
+
+
+def compare(
+    one: DataStore,
+    other: DataStore,
+    prefix: str = "",
+    *,
+    exclude: Sequence[str] = (),
+    workers: int = WORKERS,
+    on_progress: OnProgress | None = None,
+) -> VerifyReport:
+    """Read every object of both stores and compare them; see `compare_async`."""
+    return drive(verifying.compare(one.store, other.store, prefix, exclude, workers, on_progress))

@@ -1,0 +1,243 @@
+"""Making a target hold what a source holds.
+
+The two listings are walked side by side by whichever worker wants the next key, under a lock, so
+that a large object keeps one worker busy and not the others. A worker compares, copies, and
+counts; one object's error is noted and the next one taken.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from holdall.core.errors import (
+    CircuitOpen,
+    HoldallError,
+    KeyConflict,
+    Timeout,
+    Unauthenticated,
+    Unavailable,
+)
+from holdall.objects.options import DELETE
+from holdall.objects.transfer.copying import Copier, wrap
+from holdall.objects.transfer.joining import Listing, Pair, folder_of, join
+from holdall.objects.transfer.planning import check_places, check_source, step_for, with_source
+from holdall.objects.transfer.results import Failure, Progress, Step, SyncReport
+
+if TYPE_CHECKING:
+    from holdall.objects.contract import ObjectStore
+    from holdall.objects.results import ObjectMeta
+    from holdall.objects.transfer.results import OnProgress, OnStep, SyncOptions
+
+_DELETE_BATCH = 1000
+_FAILURES_IN_A_ROW = 20
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+
+class Sync:
+    """One sync, with its counts.
+
+    Args:
+        source: What the target should hold.
+        target: What is changed.
+        options: How.
+        on_progress: Told after each part and each object, from whichever thread; one at a time.
+        on_step: Told what was done about each key, likewise.
+    """
+
+    def __init__(
+        self,
+        source: ObjectStore,
+        target: ObjectStore,
+        options: SyncOptions,
+        on_progress: OnProgress | None,
+        on_step: OnStep | None,
+    ) -> None:
+        check_places(source, target, options.prefix)
+        self._source = source
+        self._target = target
+        self._options = options
+        self._on_progress = on_progress
+        self._on_step = on_step
+        self._runtime = target.runtime
+        self._turn = self._runtime.lock()
+        self._left = Listing(source, options.prefix, options.exclude)
+        self._right = Listing(target, options.prefix, options.exclude)
+        self._pairs = join(self._left, self._right)
+        folder = folder_of(target, options.prefix)
+        self._copier = Copier(source, target, folder, tags=options.tags)
+        self._child = target.root.child
+        self._report = SyncReport()
+        # Held for a few lines and never across a wait.
+        self._guard = threading.Lock()
+        self._done = [0, 0]
+        self._total: tuple[int, int] | None = None
+        self._conflicts: list[tuple[Pair, Failure]] = []
+        self._second_try = not options.delete
+        self._in_a_row = 0
+        self._over = False
+
+    async def run(self) -> SyncReport:
+        """Do it; answer what was done."""
+        report = self._report
+        workers = max(1, self._options.workers)
+        crew = range(workers) if self._on_progress is None else range(-1, workers)
+        async with aclosing(self._pairs):
+            async for _ in self._runtime.map(self._work, crew, len(crew)):
+                pass
+        report.excluded = self._left.excluded
+        report.foreign = self._left.foreign
+        if report.stopped is None and not self._left.objects:
+            await check_source(self._source, self._left, self._options)
+        if self._options.delete and report.extra:
+            await self._delete_extra()
+        report.failed += (failure for _, failure in self._conflicts)
+        report.failed.sort(key=lambda failure: failure.key)
+        return report
+
+    async def _work(self, number: int) -> None:
+        try:
+            if number < 0:
+                await self._count()
+                return
+            while True:
+                # Without a store that waits, nothing else here would notice an interruption.
+                await self._runtime.sleep(0)
+                async with self._turn:
+                    stop = self._over or self._report.stopped is not None
+                    pair = None if stop else await anext(self._pairs, None)
+                if pair is None:
+                    self._over = True
+                    return
+                await self._handle(pair)
+        except BaseException:
+            self._over = True  # so that the others do not go on to the end of the listing
+            raise
+
+    async def _count(self) -> None:
+        """Count the source while the first objects are on their way, to know how far it is."""
+        listing = Listing(self._source, self._options.prefix, self._options.exclude)
+        size = 0
+        try:
+            async with aclosing(listing.walk()) as objects:
+                async for meta in objects:
+                    size += meta.size
+                    if self._over:
+                        return
+        except HoldallError:
+            return  # the workers meet the same error, and theirs is reported
+        self._total = (listing.objects, size)
+
+    async def _handle(self, pair: Pair) -> None:
+        if pair.source is None:
+            with self._guard:
+                self._report.extra += 1
+            return
+        step = await step_for(self._source, self._target, pair, self._options)
+        moved = 0
+
+        def count(size: int) -> None:
+            nonlocal moved
+            moved += size
+            self._tell(pair.key, 0, size)
+
+        if step.action == "copy":
+            try:
+                copied = await self._copier.copy(pair.source.ref, self._child(pair.key), count)
+            except (HoldallError, ValueError, TypeError) as error:
+                wrapped = wrap(error, pair.source.ref)
+                step = Step(pair.key, "fail", step.reason, step.size, error=wrapped)
+            else:
+                step = Step(pair.key, "copy", step.reason, copied.meta.size, copied.resumed)
+        if step.error is None:
+            self._note(step)
+        elif isinstance(step.error, KeyConflict) and not self._second_try:
+            # What stands in the way may be something that delete removes.
+            with self._guard:
+                self._conflicts.append((pair, Failure(pair.key, step.error)))
+            self._tell(pair.key, 0, -moved)
+            return
+        else:
+            self._fail(step, step.error)
+        self._tell(pair.key, 1, pair.source.size - moved)
+
+    def _note(self, step: Step) -> None:
+        report = self._report
+        with self._guard:
+            self._in_a_row = 0
+            if step.action == "copy":
+                report.copied += 1
+                report.bytes += step.size - step.resumed
+                if step.resumed:
+                    report.resumed += 1
+                    report.resumed_bytes += step.resumed
+            elif step.action == "delete":
+                report.deleted += 1
+            else:
+                report.skipped += 1
+            if self._on_step is not None:
+                self._on_step(step)
+
+    def _fail(self, step: Step, error: HoldallError) -> None:
+        with self._guard:
+            self._report.failed.append(Failure(step.key, error))
+            self._in_a_row += isinstance(error, (Unavailable, Timeout))
+            if self._concerns_all(error):
+                self._report.stopped = error
+            if self._on_step is not None:
+                self._on_step(step)
+
+    def _concerns_all(self, error: HoldallError) -> bool:
+        """Whether every other object would fail as well."""
+        if isinstance(error, (Unauthenticated, CircuitOpen)):
+            return True
+        cause = error.__cause__
+        full = isinstance(cause, OSError) and cause.errno in _FULL
+        return full or self._in_a_row >= _FAILURES_IN_A_ROW
+
+    def _tell(self, key: str, objects: int, size: int) -> None:
+        if self._on_progress is not None:
+            with self._guard:
+                self._done[0] += objects
+                self._done[1] += size
+                total = self._total or (None, None)
+                self._on_progress(Progress(key, *self._done, *total))
+
+    # Deleting
+
+    async def _delete_extra(self) -> None:
+        report = self._report
+        if not report.ok:
+            report.not_deleted = "nothing was deleted, because not everything could be copied"
+            return
+        # Listed again and not remembered: there may be as many as the target has objects.
+        left = Listing(self._source, self._options.prefix, self._options.exclude)
+        right = Listing(self._target, self._options.prefix, self._options.exclude)
+        batch: list[ObjectMeta] = []
+        async with aclosing(join(left, right)) as pairs:
+            async for pair in with_source(pairs, left, self._source, self._options):
+                if pair.source is None and pair.target is not None:
+                    batch.append(pair.target)
+                    if len(batch) == _DELETE_BATCH:
+                        await self._delete(batch)
+                        batch = []
+        await self._delete(batch)
+        conflicts, self._conflicts = self._conflicts, []
+        self._second_try = True
+        for pair, _ in conflicts:
+            await self._handle(pair)
+
+    async def _delete(self, batch: list[ObjectMeta]) -> None:
+        try:
+            failures = await self._target.delete([meta.ref for meta in batch], DELETE)
+            errors = {failure.ref: failure.error for failure in failures}
+        except HoldallError as error:
+            errors = {meta.ref: error for meta in batch}
+        for meta in batch:
+            found = errors.get(meta.ref)
+            if found is None:
+                self._note(Step(meta.key, "delete", "extra", meta.size))
+            else:
+                self._fail(Step(meta.key, "fail", "extra", meta.size, error=found), found)

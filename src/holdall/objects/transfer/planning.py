@@ -1,0 +1,134 @@
+"""What there is to do: which places can be synced, and what differs between them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from holdall.core.errors import Corrupt, HoldallError, InvalidConfig, NotFound
+from holdall.objects.transfer.copying import known_digest
+from holdall.objects.transfer.joining import Listing, Pair, folder_of, join
+from holdall.objects.transfer.results import Step
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from holdall.core.reference import Reference
+    from holdall.objects.contract import ObjectStore
+    from holdall.objects.results import ObjectMeta
+    from holdall.objects.transfer.results import Reason, SyncOptions
+
+
+def check_places(source: ObjectStore, target: ObjectStore, prefix: str) -> None:
+    """Raise unless one store can be synced into the other.
+
+    Raises:
+        InvalidConfig: They are one place, or one lies in the other; or one waits on an event
+            loop and the other does not.
+    """
+    if source.runtime.blocking != target.runtime.blocking:
+        raise InvalidConfig("open both stores with holdall.open, or both with holdall.open_async")
+    one, other = folder_of(source, prefix), folder_of(target, prefix)
+    # Each memory:// without a name is a store of its own, though all have the same address.
+    if one.scheme == "memory" and not one.container and source is not target:
+        return
+    if one == other or _inside(one, other) or _inside(other, one):
+        raise InvalidConfig(
+            f"{one} and {other} are one place, or one lies in the other; sync between two "
+            "places that share nothing"
+        )
+
+
+def _inside(ref: Reference, folder: Reference) -> bool:
+    if (ref.scheme, ref.container, ref.host) != (folder.scheme, folder.container, folder.host):
+        return False
+    return not folder.key or ref.key.startswith(f"{folder.key}/")
+
+
+async def plan(
+    source: ObjectStore, target: ObjectStore, options: SyncOptions
+) -> AsyncGenerator[Step, None]:
+    """Go through what a sync would do, in byte order of the key; it changes nothing."""
+    check_places(source, target, options.prefix)
+    left = Listing(source, options.prefix, options.exclude)
+    right = Listing(target, options.prefix, options.exclude)
+
+    async def decide(pair: Pair) -> Step:
+        return await step_for(source, target, pair, options)
+
+    async with aclosing(join(left, right)) as pairs:
+        checked = with_source(pairs, left, source, options)
+        async for step in target.runtime.map(decide, checked, options.workers):
+            yield step
+
+
+async def with_source(
+    pairs: AsyncGenerator[Pair, None], left: Listing, source: ObjectStore, options: SyncOptions
+) -> AsyncGenerator[Pair, None]:
+    """Pass pairs on, after the first look has shown that there is a source."""
+    async for pair in pairs:
+        if not left.objects:
+            await check_source(source, left, options)
+        yield pair
+    if not left.objects:
+        await check_source(source, left, options)
+
+
+async def check_source(source: ObjectStore, listing: Listing, options: SyncOptions) -> None:
+    """Raise unless a source that gave no object may be synced.
+
+    Raises:
+        NotFound: It is not there; or it is empty, and `delete` would empty the target.
+    """
+    if options.allow_empty or listing.excluded:
+        return
+    folder = folder_of(source, options.prefix)
+    path = folder.path if source.capabilities.local else None
+    if path is not None and await source.runtime.call(os.path.isdir, None, path):
+        if not options.delete:
+            return
+        raise NotFound(
+            f"{folder} is empty, and delete would empty the target; allow_empty permits it",
+            reference=folder,
+        )
+    raise NotFound(f"{folder}: there is nothing to sync; is the address right?", reference=folder)
+
+
+async def step_for(
+    source: ObjectStore, target: ObjectStore, pair: Pair, options: SyncOptions
+) -> Step:
+    """What to do about one key."""
+    if pair.source is None:
+        assert pair.target is not None
+        return Step(pair.key, "delete" if options.delete else "keep", "extra", pair.target.size)
+    size = pair.source.size
+    try:
+        reason = await _difference(source, target, pair.source, pair.target, options)
+    except HoldallError as error:
+        return Step(pair.key, "fail", None, size, error=error)
+    return Step(pair.key, "same" if reason is None else "copy", reason, size)
+
+
+async def _difference(
+    source: ObjectStore,
+    target: ObjectStore,
+    mine: ObjectMeta,
+    theirs: ObjectMeta | None,
+    options: SyncOptions,
+) -> Reason | None:
+    if theirs is None:
+        return "missing"
+    if mine.size != theirs.size:
+        return "size"
+    if not mine.size or options.compare == "size":
+        return None
+    if options.compare == "modified" and theirs.modified_ns > mine.modified_ns:
+        return None
+    try:
+        there = await known_digest(target, theirs)
+    except NotFound:
+        return "missing"
+    except Corrupt:
+        return "damaged"
+    return None if there == await known_digest(source, mine) else "checksum"

@@ -1,0 +1,175 @@
+"""What a transfer is asked, and what it answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from msgspec import Struct, field
+
+from holdall.core.errors import HoldallError, PartialFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WORKERS = 8
+"""How many objects are on the way at a time, when the caller names no number."""
+
+Reason: TypeAlias = Literal["missing", "size", "checksum", "damaged", "extra"]
+Action: TypeAlias = Literal["copy", "delete", "keep", "same", "fail"]
+
+
+class SyncOptions(Struct, frozen=True, kw_only=True):
+    """How to make a target hold what a source holds.
+
+    Args:
+        prefix: Only the folder of this name, on both sides; empty for all.
+        exclude: Patterns of keys to leave alone on both sides: neither copied nor deleted. `*`
+            stands for any characters, `/` too; a pattern that names a folder means all below it.
+        compare: When an object of the same size counts as the same: `checksum`, by SHA-256;
+            `modified`, already if the target was written after the source last changed, which
+            trusts the clocks of both; `size`, always.
+        delete: Whether to delete what the source does not have, once all copies went through.
+        allow_empty: Whether a source without any object may be synced. Otherwise it is an error:
+            most often it is a wrong address, and with `delete` it would empty the target.
+        tags: Whether tags are carried too; one more request an object on most services.
+        workers: How many objects are on the way at a time, with at most a part of each in memory.
+    """
+
+    prefix: str = ""
+    exclude: tuple[str, ...] = ()
+    compare: Literal["checksum", "modified", "size"] = "checksum"
+    delete: bool = False
+    allow_empty: bool = False
+    tags: bool = False
+    workers: int = WORKERS
+
+
+class Step(Struct, frozen=True):
+    """What is done about one key, or what was.
+
+    Args:
+        key: Relative to both stores.
+        action: `copy`; `delete`; `keep`, for what only the target has when nothing is deleted;
+            `same`; `fail`, for what could not be done.
+        reason: Why it is copied or deleted; None when it is the same, or could not be compared.
+        size: In bytes.
+        resumed: How many of its bytes a former run had brought to the target.
+        error: Why it failed.
+    """
+
+    key: str
+    action: Action
+    reason: Reason | None
+    size: int
+    resumed: int = 0
+    error: HoldallError | None = None
+
+
+class Progress(Struct, frozen=True):
+    """How far a transfer is.
+
+    Args:
+        key: What is on its way now.
+        objects: How many are done, those that were the same too.
+        bytes: How many of their bytes are done.
+        total_objects: How many there are; None as long as the source is being counted.
+        total_bytes: How many bytes they have; None likewise.
+    """
+
+    key: str
+    objects: int
+    bytes: int
+    total_objects: int | None = None
+    total_bytes: int | None = None
+
+
+if TYPE_CHECKING:
+    OnProgress: TypeAlias = Callable[[Progress], object]
+    OnStep: TypeAlias = Callable[[Step], object]
+
+
+class Failure(Struct, frozen=True):
+    """One key that something went wrong with.
+
+    Args:
+        key: Relative to the store.
+        error: What.
+    """
+
+    key: str
+    error: HoldallError
+
+
+class SyncReport(Struct, kw_only=True):
+    """What a sync did.
+
+    Args:
+        copied: How many objects were copied.
+        resumed: How many of these went on from bytes that a former run had left.
+        skipped: How many were the same already.
+        deleted: How many were deleted from the target.
+        extra: How many the target has that the source does not; deleted or not.
+        excluded: How many of the source were left alone because of `exclude`.
+        foreign: How many entries of the source are no objects: links, devices, names outside the
+            key rule. They are not copied.
+        bytes: How many bytes were copied.
+        resumed_bytes: How many more were at the target already.
+        failed: What went wrong, by key.
+        stopped: What ended it early, since every other object would have met it too; None when
+            it went through.
+        not_deleted: Why nothing was deleted although it was asked for; None when it was.
+    """
+
+    copied: int = 0
+    resumed: int = 0
+    skipped: int = 0
+    deleted: int = 0
+    extra: int = 0
+    excluded: int = 0
+    foreign: int = 0
+    bytes: int = 0
+    resumed_bytes: int = 0
+    failed: list[Failure] = field(default_factory=list)
+    stopped: HoldallError | None = None
+    not_deleted: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether all went well."""
+        return not self.failed and self.stopped is None
+
+    def check(self) -> None:
+        """Raise `PartialFailure`, with all errors, unless all went well."""
+        if not self.ok:
+            errors = [failure.error for failure in self.failed]
+            if self.stopped is not None:
+                errors.insert(0, self.stopped)
+            raise PartialFailure(f"{len(errors)} objects were not synced:", errors)
+
+
+class VerifyReport(Struct, kw_only=True):
+    """What a verification found.
+
+    Args:
+        ok: How many objects have the bytes that were recorded, or the same as the other store's.
+        unrecorded: How many could be read but have no SHA-256 recorded to compare with: written
+            by another program, or without a digest.
+        bytes: How many bytes were read.
+        foreign: How many entries are no objects, and were passed over.
+        damaged: Objects whose bytes are not the recorded ones, or not the other store's.
+        unreadable: Objects that could not be read.
+        missing: Keys that only one of two stores has.
+    """
+
+    ok: int = 0
+    unrecorded: int = 0
+    bytes: int = 0
+    foreign: int = 0
+    damaged: list[Failure] = field(default_factory=list)
+    unreadable: list[Failure] = field(default_factory=list)
+    missing: list[Failure] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is damaged, unreadable or missing."""
+        return not (self.damaged or self.unreadable or self.missing)
