@@ -32,6 +32,7 @@ MAX_PATH_BYTES = 4095  # Linux's PATH_MAX without its NUL: a file's reference ho
 RESERVED_SEGMENT = ".holdall"
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*\Z")
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:]+)(?::[0-9]{1,5})?\Z")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 # Most keys match this and are valid; any other key takes the slow way, which finds the reason.
 _PLAIN_SEGMENT = r"[A-Za-z0-9_=+,:@%#?!~() -][A-Za-z0-9_=+,:@%#?!~(). -]{0,240}"
@@ -121,8 +122,10 @@ class Reference(Struct, frozen=True, eq=False, gc=False):
         scheme, mark, rest = text.partition("://")
         if not mark:
             if not text.startswith("/"):
+                # What holds '@' is not shown: a secret may stand before it.
+                shown = "the text" if "@" in text else repr(text)
                 raise InvalidKey(
-                    f"{text!r} is no reference: it has no scheme. Write s3://bucket/key, "
+                    f"{shown} is no reference: it has no scheme. Write s3://bucket/key, "
                     "file:///folder/key or, for a local file, a path that starts with '/'"
                 )
             scheme, rest = "file", text
@@ -198,7 +201,11 @@ class Reference(Struct, frozen=True, eq=False, gc=False):
         Raises:
             InvalidKey: This address does not lie under the other.
         """
-        if base.container == self.container and base.scheme == self.scheme:
+        if (
+            base.container == self.container
+            and base.scheme == self.scheme
+            and base.host == self.host
+        ):
             start = base.key
             if not start:
                 return self.key
@@ -271,10 +278,12 @@ def _read_authority(scheme: str, authority: str) -> tuple[str, str, Secret | Non
         return before, after, None
     if not after and scheme != "memory":
         raise InvalidKey(f"{scheme}:// names no {'host' if scheme == 'redis' else 'container'}")
-    if ":" in after and scheme in {"s3", "gs", "az"}:
+    named = scheme in {"s3", "gs", "az", "abfs", "abfss"}
+    if scheme != "memory" and (":" in after if named else not _HOST.match(after)):
         # The text is not shown: most likely it is a secret that a '/' cut in two.
         raise InvalidKey(
-            f"the container in this {scheme}:// reference holds ':'. "
+            f"the container in this {scheme}:// reference holds a ':'"
+            f"{'' if named else ' that begins no port'}. "
             "Write a '/' inside a secret as %2F, and '@' as %40"
         )
-    return after, "", Secret(unquote(before)) if at else None
+    return after, "", Secret(unquote(before)) if before else None

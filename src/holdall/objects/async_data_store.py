@@ -24,8 +24,8 @@ from holdall.objects.options import (
     ListOptions,
     SignOptions,
 )
-from holdall.objects.sources import AsyncStream, WriteKeywords, chunks_of, write_options
-from holdall.objects.writer import AsyncObjectWriter
+from holdall.objects.sources import AsyncStream, WriteKeywords, write_options
+from holdall.objects.writer import AsyncObjectWriter, write_stream
 
 if TYPE_CHECKING:
     import builtins
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from holdall.core.errors import HoldallError
     from holdall.objects.contract import Data, ObjectStore, Upload
-    from holdall.objects.options import WriteOptions
     from holdall.objects.results import Capabilities, ObjectMeta, ObjectStream, Page, UploadInfo
     from holdall.objects.sources import Writable
 
@@ -156,36 +155,10 @@ class AsyncDataStore:
         ref = self.reference(key)
         options = write_options(keywords) if keywords else WRITE
         if not isinstance(data, (bytes, bytearray, memoryview)):
-            return await self._write_stream(ref, data, size, options)
+            return await write_stream(self._store, ref, data, size, options)
         if size is not None and size != len(data):
             raise Corrupt(f"{ref}: {size} bytes were announced and {len(data)} came", reference=ref)
         return await self._store.put(ref, data, options)
-
-    async def _write_stream(
-        self, ref: Reference, source: AsyncStream, size: int | None, options: WriteOptions
-    ) -> ObjectMeta:
-        upload = await self._store.upload(ref, options, None)
-        chunks = chunks_of(source, self._store.runtime)
-        try:
-            async for chunk in chunks:
-                await upload.write(chunk)
-                if size is not None and upload.offset > size:
-                    await upload.abort()
-                    raise Corrupt(
-                        f"{ref}: more than the {size} announced bytes came", reference=ref
-                    )
-            return await upload.commit(size)
-        except BaseException as error:
-            if self.capabilities.resume == "none" or upload.offset == 0:
-                await upload.abort()
-            else:
-                error.add_note(
-                    f"{upload.offset} bytes stay staged as upload {upload.id!r} of {ref}"
-                )
-            raise
-        finally:
-            await chunks.aclose()  # type: ignore[attr-defined]
-            await upload.close()
 
     async def open_writer(
         self, key: str | Reference, **keywords: Unpack[WriteKeywords]
@@ -287,7 +260,9 @@ class AsyncDataStore:
         """
         ref = self.reference(key)
         count = 0
-        async with await self._open(ref, offset) as stream:
+        if offset < 0:
+            raise InvalidRange(f"{ref}: the offset {offset} is below 0", reference=ref)
+        async with await self._store.get(ref, GetOptions(start=offset)) as stream:
             while chunk := await stream.read(PART_BYTES):
                 answer = await self._store.runtime.call(writer.write, None, chunk)
                 if hasattr(answer, "__await__"):
@@ -324,11 +299,6 @@ class AsyncDataStore:
             while chunk := await stream.read(chunk_size):
                 yield chunk
                 del chunk  # or two would be in memory while the next one is read
-
-    async def _open(self, ref: Reference, offset: int) -> ObjectStream:
-        if offset < 0:
-            raise InvalidRange(f"{ref}: the offset {offset} is below 0", reference=ref)
-        return await self._store.get(ref, GetOptions(start=offset) if offset else GET)
 
     # Asking
 

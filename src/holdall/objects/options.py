@@ -32,8 +32,8 @@ class WriteOptions(Struct, frozen=True, kw_only=True):
         storage_class: The service's own name of a class.
         if_match: Write only if the object still has this etag, else `PreconditionFailed`.
         if_none_match: `"*"`: write only if there is no object, else `AlreadyExists`.
-        content_md5: Hexadecimal MD5 of the content; checked, and kept.
-        sha256: Hexadecimal SHA-256 of the content; checked, and kept.
+        content_md5: Hexadecimal MD5 of the content, in small letters; checked, and kept.
+        sha256: Hexadecimal SHA-256 of the content, in small letters; checked, and kept.
     """
 
     content_type: str | None = None

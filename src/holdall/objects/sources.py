@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 from holdall.objects.options import PART_BYTES, WriteOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Mapping
 
     from holdall.core.runtime import Runtime
     from holdall.objects.contract import Data
@@ -64,10 +64,13 @@ def write_options(keywords: WriteKeywords) -> WriteOptions:
     for name in ("metadata", "tags"):
         if name in given:
             given[name] = dict(given[name])
+    for name in ("content_md5", "sha256"):
+        if name in given:
+            given[name] = given[name].lower()
     return WriteOptions(**given)
 
 
-async def chunks_of(source: AsyncStream, runtime: Runtime) -> AsyncIterator[Data]:
+async def chunks_of(source: AsyncStream, runtime: Runtime) -> AsyncGenerator[Data, None]:
     """Go through the bytes of a source, in pieces of at most a part.
 
     Raises:
@@ -85,10 +88,10 @@ async def chunks_of(source: AsyncStream, runtime: Runtime) -> AsyncIterator[Data
                 for at in range(0, len(view), PART_BYTES):
                     yield view[at : at + PART_BYTES]
     finally:
-        await pieces.aclose()  # type: ignore[attr-defined]
+        await pieces.aclose()
 
 
-async def _pieces_of(source: AsyncStream, runtime: Runtime) -> AsyncIterator[Data]:
+async def _pieces_of(source: AsyncStream, runtime: Runtime) -> AsyncGenerator[Data, None]:
     read = getattr(source, "read", None)
     if read is not None:
         while True:

@@ -1,19 +1,53 @@
-"""Writing an object piece by piece, for `open_writer` of both faces."""
+"""Writing an object piece by piece: from a stream, or through a writer of either face."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from holdall.core.errors import HoldallError
+from holdall.core.errors import Corrupt, HoldallError
 from holdall.core.runtime.blocking import drive
-from holdall.objects.sources import CHUNK_BYTES
+from holdall.objects.sources import CHUNK_BYTES, chunks_of
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from holdall.core.reference import Reference
-    from holdall.objects.contract import Data, Upload
+    from holdall.objects.contract import Data, ObjectStore, Upload
+    from holdall.objects.options import WriteOptions
     from holdall.objects.results import ObjectMeta
+    from holdall.objects.sources import AsyncStream
+
+
+async def write_stream(
+    store: ObjectStore,
+    ref: Reference,
+    source: AsyncStream,
+    size: int | None,
+    options: WriteOptions,
+) -> ObjectMeta:
+    """Write an object from a reader or an iterator; the arguments of `AsyncDataStore.write`.
+
+    What came before an error stays staged where the store can go on with it, and the error
+    carries a note that names the upload.
+    """
+    upload = await store.upload(ref, options, None)
+    chunks = chunks_of(source, store.runtime)
+    try:
+        async for chunk in chunks:
+            await upload.write(chunk)
+            if size is not None and upload.offset > size:
+                await upload.abort()
+                raise Corrupt(f"{ref}: more than the {size} announced bytes came", reference=ref)
+        return await upload.commit(size)
+    except BaseException as error:
+        if store.capabilities.resume == "none" or upload.offset == 0:
+            await upload.abort()
+        else:
+            error.add_note(f"{upload.offset} bytes are staged as upload {upload.id!r} of {ref}")
+        raise
+    finally:
+        await chunks.aclose()
+        await upload.close()
 
 
 @final

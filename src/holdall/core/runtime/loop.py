@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -20,11 +22,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
+_THREADS = min(32, (os.cpu_count() or 1) + 4)  # as many as asyncio's own pool
+
 
 class LoopRuntime(Runtime):
     """Waits on the running event loop; blocking functions run in the loop's threads."""
 
     blocking: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        # Threads start when they are needed, and end when this runtime is dropped.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="holdall")
 
     async def call(
         self,
@@ -34,14 +42,14 @@ class LoopRuntime(Runtime):
     ) -> T:
         if async_function is not None:
             return await async_function(*args)
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(None, copy_context().run, function, *args)
+        context = copy_context()
+        done = self._threads.submit(lambda: context.run(function, *args))
         try:
-            return await asyncio.shield(future)
+            return await asyncio.wrap_future(done)
         except asyncio.CancelledError:
-            # The thread cannot be stopped. Were it left alone, the caller's clean-up could close
+            # A thread cannot be stopped. Were it left alone, the caller's clean-up could close
             # a file that it still writes to.
-            await _settle(future)
+            await _settle(done)
             raise
 
     async def sleep(self, seconds: float) -> None:
@@ -72,11 +80,13 @@ class LoopRuntime(Runtime):
         try:
             async for item in iterate(items):
                 if len(pending) >= 2 * workers:
-                    yield await pending[0]
+                    # Shielded: a caller that is cancelled must first cancel all of them, or the
+                    # slot of the one awaited would let the next one begin.
+                    yield await asyncio.shield(pending[0])
                     pending.popleft()
                 pending.append(asyncio.create_task(work(item)))
             while pending:
-                yield await pending[0]
+                yield await asyncio.shield(pending[0])
                 pending.popleft()
         finally:
             for task in pending:
@@ -88,6 +98,8 @@ class LoopRuntime(Runtime):
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
+                if seconds <= 0:
+                    await asyncio.sleep(0)  # or what is inside would begin before it is cancelled
                 yield
         except TimeoutError as error:
             if limit.expired() and not isinstance(error, Timeout):
@@ -95,15 +107,17 @@ class LoopRuntime(Runtime):
             raise
 
 
-async def _settle(future: asyncio.Future[Any]) -> None:
+async def _settle(done: Future[Any]) -> None:
     """Wait until it is done, whatever comes of it and however often the waiter is cancelled."""
-    while not future.done():
+    while not done.done():
         try:
-            await asyncio.wait([future])
+            await asyncio.wait([asyncio.ensure_future(_quietly(asyncio.wrap_future(done)))])
         except asyncio.CancelledError:
             continue
-    if not future.cancelled():
-        future.exception()
+
+
+async def _quietly(future: asyncio.Future[Any]) -> None:
+    await asyncio.gather(future, return_exceptions=True)
 
 
 class _LoopSingleFlight:

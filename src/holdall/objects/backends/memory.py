@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from holdall.core.errors import HoldallError, NotFound, Unsupported
+from holdall.core.errors import HoldallError, InvalidKey, NotFound, Unsupported
 from holdall.core.reference import Reference, check_key
 from holdall.objects.contract import Data, ObjectStore, Upload
 from holdall.objects.integrity import check_conditions, check_digests, check_upload
@@ -110,6 +110,7 @@ class MemoryStore(ObjectStore):
             check_key(settings.prefix)
         super().__init__(Reference("memory", settings.name, settings.prefix), settings, runtime)
         self._name = settings.name
+        self._prefix = f"{settings.prefix}/" if settings.prefix else ""
         self._space = _named.setdefault(settings.name, _Space()) if settings.name else _Space()
 
     @classmethod
@@ -157,7 +158,7 @@ class MemoryStore(ObjectStore):
         return _MemoryUpload(self, ref, resume, staged)
 
     async def uploads(self, prefix: Reference, token: str | None) -> UploadPage:
-        start = _inside(prefix.key)
+        start = self._inside(prefix)
         with self._space.lock:
             found = sorted(
                 (staged.key, name, len(staged.data), staged.begun_ns)
@@ -193,7 +194,7 @@ class MemoryStore(ObjectStore):
         return self._meta(key, item, options.tags)
 
     async def list(self, prefix: Reference, options: ListOptions) -> Page:
-        start = _inside(prefix.key)
+        start = self._inside(prefix)
         objects: list[ObjectMeta] = []
         folders: list[str] = []
         last = token = None
@@ -250,18 +251,30 @@ class MemoryStore(ObjectStore):
         raise Unsupported(f"{ref} is in memory: no URL leads there", reference=ref)
 
     async def remove_folder(self, prefix: Reference) -> None:
-        self._key(prefix)
+        self._inside(prefix)
 
     async def close(self) -> None:
         return None
 
     def _key(self, ref: Reference) -> str:
-        if ref.scheme != "memory" or ref.container != self._name or not ref.key:
+        key = ref.key
+        if (
+            ref.scheme != "memory"
+            or ref.container != self._name
+            or not key.startswith(self._prefix)
+            or not key
+        ):
             ref.relative_to(self._root)
-        return ref.key
+            raise InvalidKey(f"{ref} is the store itself and no object", reference=ref)
+        return key
+
+    def _inside(self, folder: Reference) -> str:
+        """What the keys under a folder begin with."""
+        folder.relative_to(self._root)
+        return f"{folder.key}/" if folder.key else ""
 
     def _relative(self, key: str) -> str:
-        return key[len(self._root.key) + 1 :] if self._root.key else key
+        return key[len(self._prefix) :]
 
     def _etag(self, key: str) -> str | None:
         item = self._space.objects.get(key)
@@ -339,7 +352,3 @@ def _after(keys: list[str], start: str, last: str | None) -> int:
     if last.endswith("/"):
         return bisect_left(keys, f"{start}{last[:-1]}0")  # 0 is the character after /
     return bisect_right(keys, start + last)
-
-
-def _inside(folder: str) -> str:
-    return f"{folder}/" if folder else ""

@@ -29,7 +29,7 @@ from holdall.objects.transfer.results import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from holdall.core.reference import Reference
     from holdall.objects.async_data_store import AsyncDataStore
@@ -120,6 +120,8 @@ async def copy_async(
     target: AsyncDataStore,
     target_key: str | Reference,
     *,
+    content_type: str | None = None,
+    metadata: Mapping[str, str] | None = None,
     tags: bool = False,
     on_bytes: Callable[[int], object] | None = None,
 ) -> ObjectMeta:
@@ -132,6 +134,8 @@ async def copy_async(
         key: What.
         target: Where to.
         target_key: What it becomes.
+        content_type: Kept instead of the source's own; None for that.
+        metadata: Likewise.
         tags: Whether its tags are carried too.
         on_bytes: Called with the number of bytes after each part; below 0 when it begins anew.
 
@@ -140,7 +144,14 @@ async def copy_async(
         Corrupt: The source does not have the bytes that were recorded for it.
     """
     old, new = source.reference(key), target.reference(target_key)
-    copier = Copier(source.store, target.store, new.parent, tags=tags)
+    copier = Copier(
+        source.store,
+        target.store,
+        new.parent,
+        tags=tags,
+        content_type=content_type,
+        metadata=metadata,
+    )
     return (await copier.copy(old, new, on_bytes or _ignore)).meta
 
 
@@ -150,12 +161,21 @@ def copy(
     target: DataStore,
     target_key: str | Reference,
     *,
+    content_type: str | None = None,
+    metadata: Mapping[str, str] | None = None,
     tags: bool = False,
     on_bytes: Callable[[int], object] | None = None,
 ) -> ObjectMeta:
     """Copy one object from one store to another; see `copy_async`."""
     old, new = source.reference(key), target.reference(target_key)
-    copier = Copier(source.store, target.store, new.parent, tags=tags)
+    copier = Copier(
+        source.store,
+        target.store,
+        new.parent,
+        tags=tags,
+        content_type=content_type,
+        metadata=metadata,
+    )
     return drive(copier.copy(old, new, on_bytes or _ignore)).meta
 
 

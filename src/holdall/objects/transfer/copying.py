@@ -25,7 +25,7 @@ from holdall.objects.options import GET, HEAD, PART_BYTES, WRITE, GetOptions, Wr
 from holdall.objects.results import ObjectMeta
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from holdall.core.reference import Reference
     from holdall.core.runtime import Runtime
@@ -104,15 +104,26 @@ class Copier:
         target: Where to.
         folder: Where at the target it copies to; the uploads left there may be gone on with.
         tags: Whether tags are carried too.
+        content_type: Kept instead of the source's own; None for that.
+        metadata: Likewise.
     """
 
     def __init__(
-        self, source: ObjectStore, target: ObjectStore, folder: Reference, *, tags: bool = False
+        self,
+        source: ObjectStore,
+        target: ObjectStore,
+        folder: Reference,
+        *,
+        tags: bool = False,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         self._source = source
         self._target = target
         self._staged = Staged(target, folder)
         self._tags = tags
+        self._content_type = content_type
+        self._metadata = metadata
 
     async def copy(
         self, source: Reference, target: Reference, moved: Callable[[int], object]
@@ -152,7 +163,8 @@ class Copier:
                 written = await self._send(stream, upload, moved)
                 # The upload began under the options of that time.
                 known = await self._target.head(target, HEAD)
-                if (known.content_type, known.metadata) == (meta.content_type, meta.metadata):
+                wanted = self._options(meta, None)
+                if (known.content_type, known.metadata) == (wanted.content_type, wanted.metadata):
                     return Copied(written, resumed)
             except (Corrupt, PreconditionFailed):
                 # The bytes staged are not the source's first ones, or they wait for a condition
@@ -228,8 +240,8 @@ class Copier:
 
     def _options(self, meta: ObjectMeta, sha256: str | None) -> WriteOptions:
         return WriteOptions(
-            content_type=meta.content_type,
-            metadata=meta.metadata,
+            content_type=self._content_type or meta.content_type,
+            metadata=meta.metadata if self._metadata is None else dict(self._metadata),
             tags=meta.tags or {},
             sha256=sha256,
         )

@@ -34,6 +34,10 @@ _MISSING = {errno.ENODATA, errno.ENOTSUP} if hasattr(errno, "ENODATA") else {err
 _HAS_XATTR = hasattr(os, "setxattr")
 
 
+class Replaced(Exception):
+    """The open file is not the object any more, and what was kept with it is gone: look again."""
+
+
 class Kept(Struct, frozen=True, array_like=True, gc=False):
     """What is kept; an array, since it should fit beside the inode (about 60 bytes on ext4)."""
 
@@ -137,7 +141,11 @@ class Attributes:
         self._write_beside(_beside(key, status.st_ino), blob)
 
     def read(self, descriptor: int, key: str, status: os.stat_result) -> Kept | None:
-        """What is kept with an open file; None for a file that others wrote."""
+        """What is kept with an open file; None for a file that others wrote.
+
+        Raises:
+            Replaced: Another writer was faster.
+        """
         if self._in_file:
             try:
                 return _decode(os.getxattr(descriptor, _NAME))
@@ -173,8 +181,6 @@ class Attributes:
 
     def move(self, source: str, target: str, inode: int) -> None:
         """Let what is kept follow a file that is about to be renamed."""
-        if self.used is False:
-            return
         attributes = self._tree.workspace().attributes
         try:
             os.link(
@@ -186,6 +192,18 @@ class Attributes:
         except (FileNotFoundError, FileExistsError):
             return
         self._tree.sync(attributes)
+
+    def _check_current(self, key: str, status: os.stat_result) -> None:
+        """Raise `Replaced` unless this file is still the one under its key."""
+        try:
+            descriptor = self._tree.open_file(key)
+        except OSError as error:
+            raise Replaced from error
+        try:
+            if os.fstat(descriptor).st_ino != status.st_ino:
+                raise Replaced
+        finally:
+            os.close(descriptor)
 
     def _write_beside(self, name: str, blob: bytes) -> None:
         attributes = self._tree.workspace().attributes
@@ -204,6 +222,7 @@ class Attributes:
         try:
             descriptor = self._tree.open_file(f".holdall/attributes/{name}")
         except FileNotFoundError:
+            self._check_current(key, status)
             return None
         try:
             blob = os.read(descriptor, os.fstat(descriptor).st_size)

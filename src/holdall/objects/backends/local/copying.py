@@ -1,4 +1,4 @@
-"""Copies and moves within a store."""
+"""Copies and moves within a files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from holdall.core.errors import HoldallError
-from holdall.objects.backends.local.attributes import etag_of, meta_of
+from holdall.objects.backends.local.attributes import Replaced, etag_of, meta_of
 from holdall.objects.backends.local.faults import not_found, translate
 from holdall.objects.integrity import check_conditions
 from holdall.objects.options import PART_BYTES, CopyOptions, WriteOptions
@@ -16,24 +16,29 @@ from holdall.objects.options import PART_BYTES, CopyOptions, WriteOptions
 if TYPE_CHECKING:
     from holdall.core.reference import Reference
     from holdall.objects.backends.local.attributes import Kept
-    from holdall.objects.backends.local.store import LocalStore
+    from holdall.objects.backends.local.files import Files
     from holdall.objects.results import ObjectMeta
 
 _NOT_BETWEEN_THESE = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 class Copier:
-    """Copies within one store. The bytes stay in the kernel where it can; a move is a rename."""
+    """Copies within one files. The bytes stay in the kernel where it can; a move is a rename."""
 
-    def __init__(self, store: LocalStore) -> None:
-        self._store = store
+    def __init__(self, files: Files) -> None:
+        self._files = files
 
     async def run(self, source: Reference, target: Reference, options: CopyOptions) -> ObjectMeta:
         """Copy or move; see `ObjectStore.copy`."""
-        call = self._store.runtime.call
-        if options.move:
-            return await call(self._move, None, source, target, options)
-        reading = await call(self._begin, None, source, target, options)
+        call = self._files.runtime.call
+        while True:
+            try:
+                if options.move:
+                    return await call(self._move, None, source, target, options)
+                reading = await call(self._begin, None, source, target, options)
+                break
+            except Replaced:
+                continue
         try:
             while await call(reading.step, None):
                 pass
@@ -42,20 +47,20 @@ class Copier:
             await call(reading.close, None)
 
     def _begin(self, source: Reference, target: Reference, options: CopyOptions) -> _Copying:
-        store = self._store
-        key = store.key_of(source)
-        descriptor = store.open_object(source, key)
+        files = self._files
+        key = files.key_of(source)
+        descriptor = files.open_object(source, key)
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise not_found(source)
-            kept = store.attributes.read(descriptor, key, status)
+            kept = files.attributes.read(descriptor, key, status)
             check_conditions(etag_of(kept, status), options.if_match, None, source)
             check_conditions(
-                store.etag_now(store.key_of(target)), None, options.if_none_match, target
+                files.etag_now(files.key_of(target)), None, options.if_none_match, target
             )
-            return _Copying(store, source, descriptor, status, kept)
-        except HoldallError:
+            return _Copying(files, source, descriptor, status, kept)
+        except (HoldallError, Replaced):
             os.close(descriptor)
             raise
         except OSError as error:
@@ -64,35 +69,34 @@ class Copier:
 
     def _publish(self, copying: _Copying, target: Reference, options: CopyOptions) -> ObjectMeta:
         keeping = _options_of(copying.kept, copying.status, options.if_none_match)
-        return self._store.publish(
-            copying.folder,
-            copying.name,
-            copying.written,
-            self._store.key_of(target),
-            target,
-            copying.name,
-            keeping,
-        )
+        key = self._files.key_of(target)
+        folder, name, written = copying.folder, copying.name, copying.written
+        try:
+            return self._files.publish(folder, name, written, key, target, name, keeping)
+        except HoldallError:
+            raise
+        except OSError as error:
+            raise translate(error, target) from error
 
     def _move(self, source: Reference, target: Reference, options: CopyOptions) -> ObjectMeta:
-        store, tree = self._store, self._store.tree
-        old, new = store.key_of(source), store.key_of(target)
+        files, tree = self._files, self._files.tree
+        old, new = files.key_of(source), files.key_of(target)
         above, _, leaf = old.rpartition("/")
-        with store.locks.hold_both(old, new):
-            descriptor = store.open_object(source, old)
+        with files.locks.hold_both(old, new):
+            descriptor = files.open_object(source, old)
             try:
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode):
                     raise not_found(source)
-                kept = store.attributes.read(descriptor, old, status)
+                kept = files.attributes.read(descriptor, old, status)
                 check_conditions(etag_of(kept, status), options.if_match, None, source)
-                check_conditions(store.etag_now(new), None, options.if_none_match, target)
+                check_conditions(files.etag_now(new), None, options.if_none_match, target)
                 folder = tree.open_folder(above)
                 try:
                     if new != old:
-                        store.attributes.move(old, new, status.st_ino)
-                        store.rename(folder, leaf, new, target)
-                        store.attributes.forget(old, status.st_ino)
+                        files.attributes.move(old, new, status.st_ino)
+                        files.rename(folder, leaf, new, target)
+                        files.attributes.forget(old, status.st_ino)
                         tree.sync(folder)
                 finally:
                     os.close(folder)
@@ -104,7 +108,7 @@ class Copier:
                 os.close(descriptor)
         tree.prune(above)
         # The rename changes the time from which a foreign file's etag is made.
-        return store.look(target) if kept is None else meta_of(store.root, new, kept, status, True)
+        return files.look(target) if kept is None else meta_of(files.root, new, kept, status, True)
 
 
 class _Copying:
@@ -112,7 +116,7 @@ class _Copying:
 
     def __init__(
         self,
-        store: LocalStore,
+        files: Files,
         source: Reference,
         descriptor: int,
         status: os.stat_result,
@@ -124,7 +128,9 @@ class _Copying:
         self._position = 0
         self.status = status
         self.kept = kept
-        self.folder, self.name, self.written = store.temporary()
+        self._closed = True
+        self.folder, self.name, self.written = files.temporary()
+        self._closed = False
 
     def step(self) -> bool:
         """Copy at most one part; answer whether there was anything left."""
@@ -147,12 +153,18 @@ class _Copying:
 
     def close(self) -> None:
         """Let go of everything; what was not published is removed."""
+        if self._closed:
+            return
+        self._closed = True
         os.close(self._read)
         os.close(self.written)
         try:
             os.unlink(self.name, dir_fd=self.folder)
         except FileNotFoundError:
             return  # published
+
+    def __del__(self) -> None:
+        self.close()  # the caller was cancelled before it got this
 
 
 def _options_of(

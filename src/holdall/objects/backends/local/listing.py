@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from holdall.core.errors import InvalidKey
 from holdall.core.reference import MAX_KEY_BYTES, RESERVED_SEGMENT, check_key
-from holdall.objects.backends.local.attributes import etag_of
+from holdall.objects.backends.local.attributes import Replaced, etag_of
 from holdall.objects.results import ObjectMeta, Page
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class Lister:
             kept = self._attributes.read_named(descriptor, name, key, status)
         except FileNotFoundError:
             return None
+        except Replaced:
+            return self.meta(descriptor, name, key, etag=etag)
         return ObjectMeta(
             self._base, key, status.st_size, status.st_mtime_ns, etag_of(kept, status)
         )

@@ -7,8 +7,10 @@ import fcntl
 import os
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from holdall.core.errors import InvalidConfig
 from holdall.core.reference import RESERVED_SEGMENT
 from holdall.objects.backends.local.confinement import best_opener
 
@@ -177,7 +179,12 @@ class Tree:
             if self._root is None:
                 if make:
                     self._make_root(self.path)
-                self._root = os.open(self.path, _ROOT)
+                try:
+                    self._root = os.open(self.path, _ROOT)
+                except NotADirectoryError as error:
+                    raise InvalidConfig(
+                        f"{self.path} is a file, and a store needs a folder"
+                    ) from error
                 self.open_file = self.opener.reader(self._root)
             return self._root
 
@@ -211,7 +218,7 @@ class Tree:
                     self.opener.open_folder(root, f"{RESERVED_SEGMENT}/{name}") for name in names
                 ]
                 self._workspace = Workspace(*opened)
-                _remove_stale(self._workspace.temporary)
+                _remove_stale(self._workspace)
             return self._workspace
 
     def _make_once(self, root: int, path: str) -> None:
@@ -239,12 +246,20 @@ def _no_folder(key: str) -> NotADirectoryError:
     return NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), key)
 
 
-def _remove_stale(temporary: int) -> None:
+def _remove_stale(workspace: Workspace) -> None:
     """Remove what writers that were killed left behind; a living one is never this old."""
+    _remove_old(workspace.temporary, os.listdir(workspace.temporary))
+    # An upload is two files, and goes on only with both.
+    names = os.listdir(workspace.uploads)
+    whole = Counter(name.partition(".")[0] for name in names)
+    _remove_old(workspace.uploads, [name for name in names if whole[name.partition(".")[0]] < 2])
+
+
+def _remove_old(folder: int, names: list[str]) -> None:
     limit = time.time() - _STALE_SECONDS
-    for name in os.listdir(temporary):
+    for name in names:
         try:
-            if os.stat(name, dir_fd=temporary, follow_symlinks=False).st_mtime < limit:
-                os.unlink(name, dir_fd=temporary)
+            if os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime < limit:
+                os.unlink(name, dir_fd=folder)
         except FileNotFoundError:
             continue  # another process cleans up too

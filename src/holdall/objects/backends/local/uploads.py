@@ -19,14 +19,14 @@ from holdall.core.errors import HoldallError, NotFound, Unavailable
 from holdall.objects.backends.local.faults import translate
 from holdall.objects.contract import Data, Upload
 from holdall.objects.integrity import check_upload
-from holdall.objects.options import PART_BYTES, WriteOptions
+from holdall.objects.options import PAGE_ITEMS, PART_BYTES, WriteOptions, check_write
+from holdall.objects.results import UploadInfo, UploadPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdall.core.reference import Reference
-    from holdall.objects.backends.local.store import LocalStore
-    from holdall.objects.backends.local.tree import Tree
+    from holdall.objects.backends.local.files import Files
     from holdall.objects.results import ObjectMeta
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -43,10 +43,47 @@ class Begun(Struct, frozen=True):
 
 
 class Staging:
-    """The uploads of a tree."""
+    """The uploads of a store."""
 
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._tree = files.tree
+
+    def open(self, ref: Reference, options: WriteOptions, resume: str | None) -> LocalUpload:
+        """Begin an upload, or go on with one."""
+        key = self._files.key_of(ref)
+        try:
+            if resume is None:
+                check_write(options, self._files.capabilities, ref)
+                return LocalUpload(self, self._files, ref, *self.begin(key, options))
+            found = self.find(resume, key)
+        except BlockingIOError as error:
+            raise Unavailable(
+                f"the upload {resume!r} of {ref} is being written to now; wait for its writer, "
+                "or begin another upload",
+                reference=ref,
+            ) from error
+        except HoldallError:
+            raise
+        except OSError as error:
+            raise translate(error, ref) from error
+        if found is None:
+            raise NotFound(f"{ref} has no upload {resume!r} to go on with", reference=ref)
+        return LocalUpload(self, self._files, ref, resume, *found)
+
+    def page(self, prefix: Reference, token: str | None) -> UploadPage:
+        """Answer one page of the uploads under a folder."""
+        root = self._files.root
+        folder = prefix.relative_to(root)
+        start = f"{folder}/" if folder else ""
+        infos: list[UploadInfo] = []
+        for key, name, size, begun in self.all():
+            place = f"{key}\0{name}"
+            if key.startswith(start) and (token is None or place > token):
+                if len(infos) == PAGE_ITEMS:
+                    return UploadPage(tuple(infos), f"{infos[-1].key}\0{infos[-1].id}")
+                infos.append(UploadInfo(root, key, name, size, begun.begun_ns))
+        return UploadPage(tuple(infos))
 
     def begin(self, key: str, options: WriteOptions) -> tuple[str, int, Begun]:
         """Make an upload; answer its id, the descriptor of its bytes, and what it becomes."""
@@ -128,6 +165,16 @@ class Staging:
         found.sort(key=lambda row: row[:2])
         yield from found
 
+    def publish(
+        self, ref: Reference, name: str, descriptor: int, options: WriteOptions
+    ) -> ObjectMeta:
+        """Make staged bytes the object."""
+        folder, files = self._tree.workspace().uploads, self._files
+        key, etag = files.key_of(ref), os.urandom(16).hex()
+        meta = files.publish(folder, f"{name}.part", descriptor, key, ref, etag, options)
+        self.forget(name)
+        return meta
+
     def forget(self, name: str) -> None:
         """Remove an upload's files; nothing happens where they are gone."""
         folder = self._tree.workspace().uploads
@@ -143,9 +190,16 @@ class LocalUpload(Upload):
     """An upload of a local store; the descriptor is its own."""
 
     def __init__(
-        self, store: LocalStore, ref: Reference, name: str, descriptor: int, begun: Begun
+        self,
+        staging: Staging,
+        files: Files,
+        ref: Reference,
+        name: str,
+        descriptor: int,
+        begun: Begun,
     ) -> None:
-        self._store = store
+        self._staging = staging
+        self._files = files
         self._descriptor: int | None = descriptor
         self._begun = begun
         self.ref = ref
@@ -155,7 +209,7 @@ class LocalUpload(Upload):
     async def write(self, data: Data) -> None:
         view = memoryview(data).cast("B")
         for at in range(0, len(view), PART_BYTES):
-            await self._store.runtime.call(self._append, None, view[at : at + PART_BYTES])
+            await self._files.runtime.call(self._append, None, view[at : at + PART_BYTES])
 
     def _append(self, view: memoryview) -> None:
         descriptor = self._open()
@@ -168,7 +222,7 @@ class LocalUpload(Upload):
             raise translate(error, self.ref) from error
 
     async def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
-        return await self._store.runtime.call(self._commit, None, size, sha256)
+        return await self._files.runtime.call(self._commit, None, size, sha256)
 
     def _commit(self, size: int | None, sha256: str | None) -> ObjectMeta:
         descriptor = self._open()
@@ -177,7 +231,7 @@ class LocalUpload(Upload):
             check_upload(self._bytes(descriptor), self.offset, size, sha256, options, self.ref)
             if sha256 is not None:
                 options = replace(options, sha256=sha256)
-            meta = self._store.publish_upload(self.ref, self.id, descriptor, options)
+            meta = self._staging.publish(self.ref, self.id, descriptor, options)
         except HoldallError:
             raise
         except OSError as error:
@@ -192,11 +246,11 @@ class LocalUpload(Upload):
             yield chunk
 
     async def abort(self) -> None:
-        await self._store.runtime.call(self._abort, None)
+        await self._files.runtime.call(self._abort, None)
 
     def _abort(self) -> None:
         if self._descriptor is not None:
-            self._store.staging.forget(self.id)
+            self._staging.forget(self.id)
             self._release()
 
     async def close(self) -> None:
@@ -214,12 +268,3 @@ class LocalUpload(Upload):
 
     def __del__(self) -> None:
         self._release()
-
-
-def busy(ref: Reference, name: str) -> Unavailable:
-    """Another process writes to the upload."""
-    return Unavailable(
-        f"the upload {name!r} of {ref} is being written to now; wait for its writer, or begin "
-        "another upload",
-        reference=ref,
-    )
