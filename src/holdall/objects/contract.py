@@ -71,11 +71,14 @@ class Upload(ABC):
 
     @abstractmethod
     async def abort(self) -> None:
-        """Forget it and its bytes; may be called again."""
+        """Forget it and its bytes. Does nothing after `commit`, `abort` or `close`."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of it. What was neither committed nor aborted stays for a later resume."""
+        """Let go of it. What was neither committed nor aborted stays for a later resume.
+
+        Afterwards `write` and `commit` raise `NotFound`, as they do after its end.
+        """
 
 
 class ObjectStore(ABC):
@@ -156,7 +159,10 @@ class ObjectStore(ABC):
 
     @abstractmethod
     async def uploads(self, prefix: Reference, token: str | None) -> UploadPage:
-        """List the uploads under a prefix that were neither committed nor aborted."""
+        """List the uploads under a prefix that were neither committed nor aborted.
+
+        There are none where `capabilities.resume` is `none`.
+        """
 
     @abstractmethod
     async def get(self, ref: Reference, options: GetOptions) -> ObjectStream:

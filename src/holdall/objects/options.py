@@ -182,6 +182,7 @@ def check_write(options: WriteOptions, capabilities: Capabilities, reference: Re
     for what, given, held in (
         ("metadata", options.metadata, capabilities.metadata),
         ("tags", options.tags, capabilities.tags),
+        ("content type", options.content_type, capabilities.content_type),
         ("storage classes", options.storage_class, capabilities.storage_class),
     ):
         if given and not held:

@@ -67,7 +67,8 @@ class ObjectMeta(Struct, frozen=True, gc=False):
         etag: Changes with every write; None in a listing that did not ask for it.
         content_type: Media type, as it was given.
         metadata: The user's own pairs.
-        tags: Pairs that the service shows; None where they were not asked for.
+        tags: Pairs that the service shows; None where they were not asked for, and in what a
+            write answers.
         content_md5: Hexadecimal MD5, where the writer or the service gave one.
         sha256: Hexadecimal SHA-256, where the writer gave one.
         storage_class: The service's name of it, where it has classes.
@@ -101,7 +102,8 @@ class Page(Struct, frozen=True):
 
     Args:
         objects: In byte order of the key.
-        folders: With a delimiter: names one level down, as keys without the last `/`.
+        folders: With a delimiter: names one level down, as keys without the last `/`; in the
+            order that they have with it.
         token: Asks for the next page, which may turn out to be empty; None at the end.
         foreign: How many entries others left here that are no objects: links, devices, names
             outside the key rule.

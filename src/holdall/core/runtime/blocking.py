@@ -32,6 +32,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _FOREVER = float("inf")
+# Nothing waits longer than this at once. A signal that comes just before a wait begins does not
+# end it, so that Ctrl-C would be lost; and who waits must see that a `map` around has ended.
+_PIECE_SECONDS = 0.2
 
 
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -102,27 +105,38 @@ class _Scope:
         return min(self._expires - time.monotonic(), around)
 
     def sleep(self, seconds: float) -> None:
-        self._ended.wait(max(0.0, min(seconds, self.remaining())))
+        end = time.monotonic() + seconds
+        self.check()
+        while (left := min(end - time.monotonic(), self.remaining())) > 0:
+            self._ended.wait(min(left, _PIECE_SECONDS))
+            self.check()
         self.check()
 
 
 _scope: ContextVar[_Scope | None] = ContextVar("holdall_scope", default=None)
 
 
-def _patience() -> float | None:
-    """How long a wait may last here, in seconds; None for ever."""
+def _piece() -> float:
+    """How long to wait at once, in seconds."""
     scope = _scope.get()
-    if scope is None:
-        return None
-    remaining = scope.remaining()
-    return None if remaining == _FOREVER else max(0.0, remaining)
+    return _PIECE_SECONDS if scope is None else max(0.0, min(_PIECE_SECONDS, scope.remaining()))
 
 
-def _expired() -> None:
+def _check() -> None:
     scope = _scope.get()
     if scope is not None:
         scope.check()
-    raise Timeout("the deadline has passed")
+
+
+def _answer(future: Future[R]) -> R:
+    """Wait for what a future will answer."""
+    while not future.done():
+        try:
+            return future.result(_piece())
+        except FutureTimeout:
+            if not future.done():
+                _check()
+    return future.result()  # or its own error, which may be a TimeoutError too
 
 
 class BlockingRuntime(Runtime):
@@ -174,11 +188,11 @@ class BlockingRuntime(Runtime):
             try:
                 async for item in iterate(items):
                     if len(pending) >= 2 * workers:
-                        yield _result(pending.popleft())
+                        yield _answer(pending.popleft())
                     context = copy_context()
                     pending.append(pool.submit(context.run, _work, scope, function, item))
                 while pending:
-                    yield _result(pending.popleft())
+                    yield _answer(pending.popleft())
             finally:
                 scope.end()
                 for future in pending:
@@ -192,16 +206,6 @@ def _work(scope: _Scope, function: Callable[[T], Awaitable[R]], item: T) -> R:
     _scope.set(scope)
     scope.check()
     return drive(function(item))  # type: ignore[arg-type]
-
-
-def _result(future: Future[R]) -> R:
-    try:
-        return future.result(_patience())
-    except FutureTimeout:
-        if future.done():
-            raise  # the call's own error, which may be a TimeoutError
-        _expired()
-        raise
 
 
 class _Deadline:
@@ -227,11 +231,8 @@ class _Gate:
         self._primitive = primitive
 
     async def __aenter__(self) -> None:
-        patience = _patience()
-        if patience is None:
-            self._primitive.acquire()
-        elif not self._primitive.acquire(timeout=patience):
-            _expired()
+        while not self._primitive.acquire(timeout=_piece()):
+            _check()
 
     async def __aexit__(
         self,
@@ -255,14 +256,9 @@ class _BlockingSingleFlight:
                     mine = self._flights[key] = Future()
                     break
             try:
-                answer: R = flight.result(_patience())
+                answer: R = _answer(flight)
             except _Abandoned:
                 continue
-            except FutureTimeout:
-                if flight.done():
-                    raise
-                _expired()
-                raise
             return answer
         try:
             answer = await function()

@@ -314,6 +314,7 @@ class _MemoryUpload(Upload):
     def __init__(self, store: MemoryStore, ref: Reference, name: str, staged: _Staged) -> None:
         self._store = store
         self._staged = staged
+        self._open = True
         self.ref = ref
         self.id = name
         self.offset = len(staged.data)
@@ -335,20 +336,13 @@ class _MemoryUpload(Upload):
         return meta
 
     async def abort(self) -> None:
-        self._store._space.uploads.pop(self.id, None)
+        if self._open:
+            self._open = False
+            self._store._space.uploads.pop(self.id, None)
 
     async def close(self) -> None:
-        return None
+        self._open = False
 
     def _check_open(self) -> None:
-        if self.id not in self._store._space.uploads:
+        if not self._open or self.id not in self._store._space.uploads:
             raise NotFound(f"the upload {self.id!r} of {self.ref} has ended", reference=self.ref)
-
-
-def _after(keys: list[str], start: str, last: str | None) -> int:
-    """Where to go on behind an object, or behind all of a folder, whose name ends in `/`."""
-    if last is None:
-        return bisect_right(keys, start)
-    if last.endswith("/"):
-        return bisect_left(keys, f"{start}{last[:-1]}0")  # 0 is the character after /
-    return bisect_right(keys, start + last)

@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from holdall.core.errors import (
     Corrupt,
-    HoldallError,
     KeyConflict,
     NotFound,
     PermissionDenied,
@@ -21,7 +20,15 @@ from holdall.core.errors import (
     Unavailable,
     Unsupported,
 )
-from holdall.objects.options import GET, HEAD, PART_BYTES, WRITE, GetOptions, WriteOptions
+from holdall.objects.options import (
+    GET,
+    HEAD,
+    PART_BYTES,
+    WRITE,
+    GetOptions,
+    WriteOptions,
+    check_write,
+)
 from holdall.objects.results import ObjectMeta
 
 if TYPE_CHECKING:
@@ -148,7 +155,7 @@ class Copier:
         await digest.add(data)
         sha256 = digest.text()
         await self._check_source(stream.meta, len(data), sha256)
-        meta = await self._target.put(target, data, self._options(stream.meta, sha256))
+        meta = await self._target.put(target, data, self._options(stream.meta, target, sha256))
         moved(len(data))
         return Copied(meta, 0)
 
@@ -156,6 +163,7 @@ class Copier:
         self, stream: ObjectStream, target: Reference, moved: Callable[[int], object]
     ) -> Copied:
         meta = stream.meta
+        wanted = self._options(meta, target)
         upload = await self._left_behind(target, meta.size)
         if upload is not None:
             resumed = upload.offset
@@ -163,7 +171,6 @@ class Copier:
                 written = await self._send(stream, upload, moved)
                 # The upload began under the options of that time.
                 known = await self._target.head(target, HEAD)
-                wanted = self._options(meta, None)
                 if (known.content_type, known.metadata) == (wanted.content_type, wanted.metadata):
                     return Copied(written, resumed)
             except (Corrupt, PreconditionFailed):
@@ -173,7 +180,7 @@ class Copier:
             moved(-meta.size)
             stream = await self._source.get(meta.ref, GetOptions(if_match=meta.etag))
         async with stream:
-            upload = await self._target.upload(target, self._options(meta, None), None)
+            upload = await self._target.upload(target, wanted, None)
             return Copied(await self._send(stream, upload, moved), 0)
 
     async def _left_behind(self, target: Reference, size: int) -> Upload | None:
@@ -238,13 +245,20 @@ class Copier:
                 reference=meta.ref,
             )
 
-    def _options(self, meta: ObjectMeta, sha256: str | None) -> WriteOptions:
-        return WriteOptions(
+    def _options(
+        self, meta: ObjectMeta, target: Reference, sha256: str | None = None
+    ) -> WriteOptions:
+        options = WriteOptions(
             content_type=self._content_type or meta.content_type,
             metadata=meta.metadata if self._metadata is None else dict(self._metadata),
             tags=meta.tags or {},
             sha256=sha256,
         )
+        try:
+            check_write(options, self._target.capabilities, target)
+        except (ValueError, TypeError) as error:
+            raise Unsupported(f"{target}: {error}", reference=target) from error
+        return options
 
 
 async def read_digest(store: ObjectStore, ref: Reference) -> tuple[ObjectMeta, str]:
@@ -263,12 +277,3 @@ async def known_digest(store: ObjectStore, meta: ObjectMeta) -> str:
     if meta.sha256 is not None:
         return meta.sha256
     return (await read_digest(store, meta.ref))[1]
-
-
-def wrap(error: Exception, ref: Reference) -> HoldallError:
-    """An error of the family, for one about names and values that a store cannot keep."""
-    if isinstance(error, HoldallError):
-        return error
-    wrapped = Unsupported(f"{ref}: {error}", reference=ref)
-    wrapped.__cause__ = error
-    return wrapped

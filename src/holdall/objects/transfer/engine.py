@@ -21,7 +21,7 @@ from holdall.core.errors import (
     Unavailable,
 )
 from holdall.objects.options import DELETE
-from holdall.objects.transfer.copying import Copier, wrap
+from holdall.objects.transfer.copying import Copier
 from holdall.objects.transfer.joining import Listing, Pair, folder_of, join
 from holdall.objects.transfer.planning import check_places, check_source, step_for, with_source
 from holdall.objects.transfer.results import Failure, Progress, Step, SyncReport
@@ -74,7 +74,7 @@ class Sync:
         self._guard = threading.Lock()
         self._done = [0, 0]
         self._total: tuple[int, int] | None = None
-        self._conflicts: list[tuple[Pair, Failure]] = []
+        self._conflicts: list[tuple[Pair, HoldallError]] = []
         self._second_try = not options.delete
         self._in_a_row = 0
         self._over = False
@@ -93,7 +93,8 @@ class Sync:
             await check_source(self._source, self._left, self._options)
         if self._options.delete and report.extra:
             await self._delete_extra()
-        report.failed += (failure for _, failure in self._conflicts)
+        for pair, error in self._conflicts:
+            self._fail(pair, error)
         report.failed.sort(key=lambda failure: failure.key)
         return report
 
@@ -143,24 +144,23 @@ class Sync:
             moved += size
             self._tell(pair.key, 0, size)
 
+        error = step.error
         if step.action == "copy":
             try:
                 copied = await self._copier.copy(pair.source.ref, self._child(pair.key), count)
-            except (HoldallError, ValueError, TypeError) as error:
-                wrapped = wrap(error, pair.source.ref)
-                step = Step(pair.key, "fail", step.reason, step.size, error=wrapped)
-            else:
                 step = Step(pair.key, "copy", step.reason, copied.meta.size, copied.resumed)
-        if step.error is None:
+            except HoldallError as raised:
+                error = raised
+        if error is None:
             self._note(step)
-        elif isinstance(step.error, KeyConflict) and not self._second_try:
+        elif isinstance(error, KeyConflict) and not self._second_try:
             # What stands in the way may be something that delete removes.
             with self._guard:
-                self._conflicts.append((pair, Failure(pair.key, step.error)))
+                self._conflicts.append((pair, error))
             self._tell(pair.key, 0, -moved)
             return
         else:
-            self._fail(step, step.error)
+            self._fail(pair, error)
         self._tell(pair.key, 1, pair.source.size - moved)
 
     def _note(self, step: Step) -> None:
@@ -180,14 +180,16 @@ class Sync:
             if self._on_step is not None:
                 self._on_step(step)
 
-    def _fail(self, step: Step, error: HoldallError) -> None:
+    def _fail(self, pair: Pair, error: HoldallError) -> None:
+        meta = pair.source or pair.target
+        assert meta is not None
         with self._guard:
-            self._report.failed.append(Failure(step.key, error))
+            self._report.failed.append(Failure(pair.key, error))
             self._in_a_row += isinstance(error, (Unavailable, Timeout))
             if self._concerns_all(error):
                 self._report.stopped = error
             if self._on_step is not None:
-                self._on_step(step)
+                self._on_step(Step(pair.key, "fail", None, meta.size, error=error))
 
     def _concerns_all(self, error: HoldallError) -> bool:
         """Whether every other object would fail as well."""
@@ -240,4 +242,4 @@ class Sync:
             if found is None:
                 self._note(Step(meta.key, "delete", "extra", meta.size))
             else:
-                self._fail(Step(meta.key, "fail", "extra", meta.size, error=found), found)
+                self._fail(Pair(meta.key, None, meta), found)

@@ -32,6 +32,8 @@ _LARGEST = 2048
 _BESIDE = b"+"  # stands in the attribute when the rest is in the file beside
 _MISSING = {errno.ENODATA, errno.ENOTSUP} if hasattr(errno, "ENODATA") else {errno.ENOTSUP}
 _HAS_XATTR = hasattr(os, "setxattr")
+DAMAGED = (msgspec.MsgspecError, UnicodeDecodeError)
+"""What msgspec raises for bytes that are not what was written."""
 
 
 class Replaced(Exception):
@@ -149,7 +151,7 @@ class Attributes:
         if self._in_file:
             try:
                 return _decode(os.getxattr(descriptor, _NAME))
-            except (OSError, msgspec.MsgspecError) as error:
+            except (OSError, *DAMAGED) as error:
                 if not _look_beside(error):
                     return None
         return self._read_beside(key, status)
@@ -160,7 +162,7 @@ class Attributes:
             path = f"/proc/self/fd/{folder}/{name}"
             try:
                 return _decode(os.getxattr(path, _NAME, follow_symlinks=False))
-            except (OSError, msgspec.MsgspecError) as error:
+            except (OSError, *DAMAGED) as error:
                 if not _look_beside(error):
                     return None
             return self._read_beside(key, status)
@@ -230,7 +232,7 @@ class Attributes:
             os.close(descriptor)
         try:
             kept = _decode(blob)
-        except msgspec.MsgspecError:
+        except DAMAGED:
             return None
         # The inode may have been given to a new file since.
         return kept if _is_of(kept, status) else None
@@ -243,7 +245,7 @@ def _beside(key: str, inode: int) -> str:
     return f"{hashlib.sha256(key.encode()).hexdigest()}-{inode:x}"
 
 
-def _look_beside(error: OSError | msgspec.MsgspecError) -> bool:
+def _look_beside(error: Exception) -> bool:
     """Whether this answer of the attribute leaves the file beside to look at."""
     if isinstance(error, OSError):
         if error.errno not in _MISSING:

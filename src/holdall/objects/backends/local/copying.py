@@ -108,7 +108,7 @@ class Copier:
                 os.close(descriptor)
         tree.prune(above)
         # The rename changes the time from which a foreign file's etag is made.
-        return files.look(target) if kept is None else meta_of(files.root, new, kept, status, True)
+        return files.look(target) if kept is None else meta_of(files.root, new, kept, status, False)
 
 
 class _Copying:

@@ -216,11 +216,16 @@ class Files:
         self.attributes.write(descriptor, key, status, kept)
         if self.tree.durable:
             sync_to_medium(descriptor)
-        with self.locks.hold(key):
-            if options is not WRITE:
-                self.check(key, ref, options)
-            self.rename(folder, name, key, ref)
-        return meta_of(self.root, key, kept, status, True)
+        try:
+            with self.locks.hold(key):
+                if options is not WRITE:
+                    self.check(key, ref, options)
+                self.rename(folder, name, key, ref)
+        except BaseException:
+            if _inode(name, folder) is not None:  # else it was renamed, and a sync failed
+                self.attributes.forget(key, status.st_ino)
+            raise
+        return meta_of(self.root, key, kept, status, False)
 
     def rename(self, folder: int, name: str, key: str, ref: Reference) -> None:
         """Move a file of the workspace to its key, whose folders are made; under its lock."""

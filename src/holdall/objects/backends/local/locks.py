@@ -110,6 +110,8 @@ class _Stripe:
             except BlockingIOError:
                 self._locks.wait(self._descriptor)
         except BaseException:
+            if self._owner == os.getpid():
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # Ctrl-C may come after it was taken
             self._lock.release()
             raise
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from holdall.core.errors import HoldallError, NotFound, Unavailable
+from holdall.objects.backends.local.attributes import DAMAGED
 from holdall.objects.backends.local.faults import translate
 from holdall.objects.contract import Data, Upload
 from holdall.objects.integrity import check_upload
@@ -138,7 +139,7 @@ class Staging:
             return None
         try:
             return msgspec.json.decode(os.read(note, os.fstat(note).st_size), type=Begun)
-        except msgspec.MsgspecError:
+        except DAMAGED:
             return None
         finally:
             os.close(note)

@@ -1,0 +1,41 @@
+"""Suites that say whether a store keeps its contract, for those who write stores.
+
+They need pytest, and the machine needs Hypothesis; Holdall itself needs neither.
+
+    ObjectStoreSuite        the facts of the contract `ObjectStore`, through both faces
+    object_store_machine    a Hypothesis state machine: a store beside the memory store
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from holdall.testing.objects import ObjectStoreSuite
+    from holdall.testing.objects.machine import ObjectStoreMachine, object_store_machine
+
+__all__ = ["ObjectStoreMachine", "ObjectStoreSuite", "object_store_machine"]
+
+_HOMES = {
+    "ObjectStoreMachine": "holdall.testing.objects.machine",
+    "ObjectStoreSuite": "holdall.testing.objects",
+    "object_store_machine": "holdall.testing.objects.machine",
+}
+
+# Before the facts are imported, so that a failed `assert` in them shows its values.
+pytest.register_assert_rewrite("holdall.testing.objects")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'holdall.testing' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
