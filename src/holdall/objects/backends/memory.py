@@ -346,3 +346,12 @@ class _MemoryUpload(Upload):
     def _check_open(self) -> None:
         if not self._open or self.id not in self._store._space.uploads:
             raise NotFound(f"the upload {self.id!r} of {self.ref} has ended", reference=self.ref)
+
+
+def _after(keys: list[str], start: str, last: str | None) -> int:
+    """Where to go on behind an object, or behind all of a folder, whose name ends in `/`."""
+    if last is None:
+        return bisect_right(keys, start)
+    if last.endswith("/"):
+        return bisect_left(keys, f"{start}{last[:-1]}0")  # 0 is the character after /
+    return bisect_right(keys, start + last)
