@@ -29,7 +29,7 @@ from holdall.core.errors import InvalidConfig
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["dec_hook", "load_settings", "read_settings", "take_text"]
+__all__ = ["dec_hook", "literal", "load_settings", "read_settings", "same_name", "take_text"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -116,6 +116,26 @@ def take_text(
     kind = msgspec.defstruct("Taken", [(name, str | None, None)])
     taken: str | None = getattr(load_settings(kind, alone, env=env, place=place), name)
     return taken or None
+
+
+def literal(value: Any) -> Any:
+    """Write a value so that `load_settings` reads it as it stands, with every `${` in it.
+
+    Args:
+        value: A text, or mappings and lists of texts: of an address, or of another program.
+    """
+    if isinstance(value, str):
+        return value.replace("${", "$${")
+    if isinstance(value, Mapping):
+        return {name: literal(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [literal(inner) for inner in value]
+    return value
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two spellings name the same setting."""
+    return plain_name(one) == plain_name(other)
 
 
 def _place(source: Mapping[str, Any] | str | os.PathLike[str], place: str | None) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, final
 
 import msgspec
 
+from holdall.core.config import literal
+
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Mapping, Sequence
@@ -263,7 +265,7 @@ class ObjectStore(ABC):
         """Open the store that a `config_json` describes, of whichever type."""
         from holdall.objects.registry import open_store
 
-        return open_store(msgspec.json.decode(text), runtime)
+        return open_store(literal(msgspec.json.decode(text)), runtime)
 
     @final
     def __reduce__(self) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import parse_qsl
 
-from holdall.core.config import load_settings, read_settings, take_text
+from holdall.core.config import literal, load_settings, read_settings, same_name, take_text
 from holdall.core.errors import InvalidConfig
 from holdall.core.reference import Reference
 
@@ -88,7 +88,7 @@ def _open_url(
     query: dict[str, Any] = {}
     if "://" in text:
         text, _, rest = text.partition("?")
-        query = dict(parse_qsl(rest, keep_blank_values=True))
+        query = literal(dict(parse_qsl(rest, keep_blank_values=True)))
     return _open_reference(Reference.parse(text, folder=True), {**query, **settings}, file, runtime)
 
 
@@ -96,7 +96,13 @@ def _open_reference(
     reference: Reference, settings: Mapping[str, Any], file: str | None, runtime: Runtime
 ) -> ObjectStore:
     kind = store_class(reference.scheme)
-    named = {**kind.settings_of(reference), **settings}
+    address = {name: value for name, value in kind.settings_of(reference).items() if value}
+    for name in settings:
+        if any(same_name(name, known) for known in address):
+            raise InvalidConfig(
+                f"the setting {name!r} says what the address {reference} says already: leave one"
+            )
+    named = {**literal(address), **settings}
     return kind.open(load_settings(kind.settings_type, named, place=file), runtime)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from holdall.core.errors import Corrupt, HoldallError
+from holdall.core.errors import Corrupt, HoldallError, KeyConflict, PreconditionFailed
 from holdall.core.runtime.blocking import drive
 from holdall.objects.sources import CHUNK_BYTES, chunks_of
 
@@ -28,7 +28,7 @@ async def write_stream(
     """Write an object from a reader or an iterator; the arguments of `AsyncDataStore.write`.
 
     What came before an error stays staged where the store can go on with it, and the error
-    carries a note that names the upload.
+    carries a note that names the upload. A condition that does not hold leaves nothing.
     """
     upload = await store.upload(ref, options, None)
     chunks = chunks_of(source, store.runtime)
@@ -40,7 +40,8 @@ async def write_stream(
                 raise Corrupt(f"{ref}: more than the {size} announced bytes came", reference=ref)
         return await upload.commit(size)
     except BaseException as error:
-        if store.capabilities.resume == "none" or upload.offset == 0:
+        useless = upload.offset == 0 or isinstance(error, (PreconditionFailed, KeyConflict))
+        if useless or store.capabilities.resume == "none":
             await upload.abort()
         else:
             error.add_note(f"{upload.offset} bytes are staged as upload {upload.id!r} of {ref}")
@@ -54,8 +55,9 @@ async def write_stream(
 class AsyncObjectWriter:
     """An object being written; it is there once the `async with` block ends well.
 
-    An exception in the block forgets what was written; nothing is published. So does dropping
-    the writer. Small writes are gathered.
+    An exception in the block forgets what was written; nothing is published. A writer that is
+    dropped without either publishes nothing, and leaves its bytes staged. Small writes are
+    gathered.
 
     Attributes:
         meta: What is known of the object, once it is there.

@@ -32,7 +32,7 @@ class LoopRuntime(Runtime):
 
     def __init__(self) -> None:
         # Threads start when they are needed, and end when this runtime is dropped.
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="holdall")
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="asyncio-holdall")
 
     async def call(
         self,
