@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Unpack, final
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from holdall.objects.sources import Writable
 
 _DELETE_BATCH = 1000
+_log = logging.getLogger("holdall.objects")
 
 
 @final
@@ -348,12 +350,16 @@ class AsyncDataStore:
         """Go through a listing page by page; a page also counts what is no object."""
         folder = self._folder(prefix)
         options = ListOptions(delimiter=delimiter, etags=etags) if delimiter or etags else LIST
+        foreign = 0
         while True:
             page = await self._store.list(folder, options)
+            foreign += page.foreign
             yield page
             if page.token is None:
-                return
+                break
             options = ListOptions(delimiter=delimiter, etags=etags, token=page.token)
+        if foreign:
+            _log.info("%s holds %d entries that are no objects, such as links", folder, foreign)
 
     async def list_page(
         self,

@@ -183,6 +183,7 @@ class BlockingRuntime(Runtime):
             return
         scope = _Scope(_FOREVER, _scope.get())
         pending: deque[Future[R]] = deque()
+        failures: list[BaseException] = []
         # A pool of its own for each call: nested calls cannot wait for one another's threads.
         with ThreadPoolExecutor(workers, thread_name_prefix="holdall") as pool:
             try:
@@ -190,9 +191,14 @@ class BlockingRuntime(Runtime):
                     if len(pending) >= 2 * workers:
                         yield _answer(pending.popleft())
                     context = copy_context()
-                    pending.append(pool.submit(context.run, _work, scope, function, item))
+                    pending.append(pool.submit(context.run, _work, scope, failures, function, item))
                 while pending:
                     yield _answer(pending.popleft())
+            except _Interrupted:
+                # Those before the one that failed were stopped on its account.
+                if failures:
+                    raise failures[0] from None
+                raise
             finally:
                 scope.end()
                 for future in pending:
@@ -202,10 +208,22 @@ class BlockingRuntime(Runtime):
         return _Deadline(seconds)
 
 
-def _work(scope: _Scope, function: Callable[[T], Awaitable[R]], item: T) -> R:
+def _work(
+    scope: _Scope,
+    failures: list[BaseException],
+    function: Callable[[T], Awaitable[R]],
+    item: T,
+) -> R:
     _scope.set(scope)
     scope.check()
-    return drive(function(item))  # type: ignore[arg-type]
+    try:
+        return drive(function(item))  # type: ignore[arg-type]
+    except _Interrupted:
+        raise
+    except BaseException as error:
+        failures.append(error)
+        scope.end()
+        raise
 
 
 class _Deadline:

@@ -72,10 +72,18 @@ class LoopRuntime(Runtime):
     ) -> AsyncIterator[R]:
         slots = asyncio.Semaphore(workers)
         pending: deque[asyncio.Task[R]] = deque()
+        failures: list[Exception] = []
 
         async def work(item: T) -> R:
             async with slots:
-                return await function(item)
+                try:
+                    return await function(item)
+                except Exception as error:
+                    failures.append(error)
+                    for task in pending:
+                        if task is not asyncio.current_task():
+                            task.cancel()
+                    raise
 
         try:
             async for item in iterate(items):
@@ -88,6 +96,12 @@ class LoopRuntime(Runtime):
             while pending:
                 yield await asyncio.shield(pending[0])
                 pending.popleft()
+        except asyncio.CancelledError:
+            # Those before the one that failed were cancelled on its account.
+            caller = asyncio.current_task()
+            if failures and not (caller and caller.cancelling()):
+                raise failures[0] from None
+            raise
         finally:
             for task in pending:
                 task.cancel()

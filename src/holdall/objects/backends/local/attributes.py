@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from holdall.core.reference import Reference
     from holdall.objects.backends.local.tree import Tree
     from holdall.objects.options import WriteOptions
+
+_log = logging.getLogger("holdall.objects.local")
 
 _NAME = b"user.holdall"
 _LARGEST = 2048
@@ -137,6 +140,7 @@ class Attributes:
                 if error.errno != errno.ENOTSUP:
                     raise
                 self._in_file = False
+                _log.info("%s has no extended attributes; files beside serve", self._tree.path)
             else:
                 if len(blob) <= _LARGEST:
                     return

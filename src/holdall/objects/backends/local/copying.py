@@ -5,19 +5,23 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
-from holdall.core.errors import HoldallError
 from holdall.objects.backends.local.attributes import Replaced, etag_of, meta_of
-from holdall.objects.backends.local.faults import not_found, translate
+from holdall.objects.backends.local.faults import not_found, translate, translated
 from holdall.objects.integrity import check_conditions
 from holdall.objects.options import PART_BYTES, CopyOptions, WriteOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdall.core.reference import Reference
     from holdall.objects.backends.local.attributes import Kept
     from holdall.objects.backends.local.files import Files
     from holdall.objects.results import ObjectMeta
+
+T = TypeVar("T")
 
 _NOT_BETWEEN_THESE = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
@@ -30,59 +34,57 @@ class Copier:
 
     async def run(self, source: Reference, target: Reference, options: CopyOptions) -> ObjectMeta:
         """Copy or move; see `ObjectStore.copy`."""
-        call = self._files.runtime.call
-        while True:
-            try:
-                if options.move:
-                    return await call(self._move, None, source, target, options)
-                reading = await call(self._begin, None, source, target, options)
-                break
-            except Replaced:
-                continue
+        runtime = self._files.runtime
+        call = runtime.call
+        if options.move:
+            moving = partial(self._move, source, target, options)
+            return await call(_until_current, None, moving)
+        # Made before anything is opened: a call that is cancelled gives no answer to close.
+        copying = _Copying(self._files, source)
         try:
-            while await call(reading.step, None):
+            beginning = partial(self._begin, copying, source, target, options)
+            await call(_until_current, None, beginning)
+            while await call(copying.step, None):
                 pass
-            return await call(self._publish, None, reading, target, options)
+            return await call(self._publish, None, copying, target, options)
         finally:
-            await call(reading.close, None)
+            if runtime.blocking:
+                copying.close()  # `call` would refuse it after the deadline
+            else:
+                await call(copying.close, None)
 
-    def _begin(self, source: Reference, target: Reference, options: CopyOptions) -> _Copying:
+    def _begin(
+        self, copying: _Copying, source: Reference, target: Reference, options: CopyOptions
+    ) -> None:
         files = self._files
         key = files.key_of(source)
         descriptor = files.open_object(source, key)
         try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise not_found(source)
-            kept = files.attributes.read(descriptor, key, status)
+            with translated(source):
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    raise not_found(source)
+                kept = files.attributes.read(descriptor, key, status)
             check_conditions(etag_of(kept, status), options.if_match, None, source)
-            check_conditions(
-                files.etag_now(files.key_of(target)), None, options.if_none_match, target
-            )
-            return _Copying(files, source, descriptor, status, kept)
-        except (HoldallError, Replaced):
+            etag = files.etag_now(files.key_of(target), target)
+            check_conditions(etag, None, options.if_none_match, target)
+            with translated(target):
+                copying.open(descriptor, status, kept)
+        except BaseException:
             os.close(descriptor)
             raise
-        except OSError as error:
-            os.close(descriptor)
-            raise translate(error, source) from error
 
     def _publish(self, copying: _Copying, target: Reference, options: CopyOptions) -> ObjectMeta:
         keeping = _options_of(copying.kept, copying.status, options.if_none_match)
         key = self._files.key_of(target)
         folder, name, written = copying.folder, copying.name, copying.written
-        try:
+        with translated(target):
             return self._files.publish(folder, name, written, key, target, name, keeping)
-        except HoldallError:
-            raise
-        except OSError as error:
-            raise translate(error, target) from error
 
     def _move(self, source: Reference, target: Reference, options: CopyOptions) -> ObjectMeta:
         files, tree = self._files, self._files.tree
         old, new = files.key_of(source), files.key_of(target)
-        above, _, leaf = old.rpartition("/")
-        with files.locks.hold_both(old, new):
+        with translated(source), files.locks.hold_both(old, new):
             descriptor = files.open_object(source, old)
             try:
                 status = os.fstat(descriptor)
@@ -90,61 +92,65 @@ class Copier:
                     raise not_found(source)
                 kept = files.attributes.read(descriptor, old, status)
                 check_conditions(etag_of(kept, status), options.if_match, None, source)
-                check_conditions(files.etag_now(new), None, options.if_none_match, target)
-                folder = tree.open_folder(above)
-                try:
-                    if new != old:
-                        files.attributes.move(old, new, status.st_ino)
-                        files.rename(folder, leaf, new, target)
-                        files.attributes.forget(old, status.st_ino)
-                        tree.sync(folder)
-                finally:
-                    os.close(folder)
-            except HoldallError:
-                raise
-            except OSError as error:
-                raise translate(error, source) from error
+                check_conditions(files.etag_now(new, target), None, options.if_none_match, target)
+                if new != old:
+                    self._rename(old, new, target, status.st_ino)
             finally:
                 os.close(descriptor)
-        tree.prune(above)
+        tree.prune(old.rpartition("/")[0])
         # The rename changes the time from which a foreign file's etag is made.
         return files.look(target) if kept is None else meta_of(files.root, new, kept, status, False)
+
+    def _rename(self, old: str, new: str, target: Reference, inode: int) -> None:
+        files, tree = self._files, self._files.tree
+        above, _, leaf = old.rpartition("/")
+        folder = tree.open_folder(above)
+        try:
+            files.attributes.move(old, new, inode)
+            with translated(target):
+                files.rename(folder, leaf, new, target)
+            files.attributes.forget(old, inode)
+            tree.sync(folder)
+        finally:
+            os.close(folder)
 
 
 class _Copying:
     """The bytes of one copy on their way into the workspace; both descriptors are its own."""
 
-    def __init__(
-        self,
-        files: Files,
-        source: Reference,
-        descriptor: int,
-        status: os.stat_result,
-        kept: Kept | None,
-    ) -> None:
+    read: int
+    written: int
+    folder: int
+    name: str
+    status: os.stat_result
+    kept: Kept | None
+
+    def __init__(self, files: Files, source: Reference) -> None:
+        self._files = files
         self._source = source
-        self._read = descriptor
         self._in_kernel = hasattr(os, "copy_file_range")
         self._position = 0
-        self.status = status
-        self.kept = kept
-        self._closed = True
-        self.folder, self.name, self.written = files.temporary()
-        self._closed = False
+        self._open = False
+
+    def open(self, descriptor: int, status: os.stat_result, kept: Kept | None) -> None:
+        """Begin with an open file, whose descriptor is its own from now on."""
+        self.folder, self.name, self.written = self._files.temporary()
+        self.read, self.status, self.kept = descriptor, status, kept
+        self._open = True
 
     def step(self) -> bool:
         """Copy at most one part; answer whether there was anything left."""
         try:
             if self._in_kernel:
                 try:
-                    done = os.copy_file_range(self._read, self.written, PART_BYTES)
+                    done = os.copy_file_range(self.read, self.written, PART_BYTES)
                 except OSError as error:
                     if error.errno not in _NOT_BETWEEN_THESE or self._position:
                         raise
                     self._in_kernel = False
                     return True
             else:
-                chunk = os.pread(self._read, PART_BYTES, self._position)
+                chunk = os.pread(self.read, PART_BYTES, self._position)
                 done = os.write(self.written, chunk)
         except OSError as error:
             raise translate(error, self._source) from error
@@ -153,18 +159,24 @@ class _Copying:
 
     def close(self) -> None:
         """Let go of everything; what was not published is removed."""
-        if self._closed:
+        if not self._open:
             return
-        self._closed = True
-        os.close(self._read)
+        self._open = False
+        os.close(self.read)
         os.close(self.written)
         try:
             os.unlink(self.name, dir_fd=self.folder)
         except FileNotFoundError:
             return  # published
 
-    def __del__(self) -> None:
-        self.close()  # the caller was cancelled before it got this
+
+def _until_current(function: Callable[[], T]) -> T:
+    """Call a function again as long as another writer is faster."""
+    while True:
+        try:
+            return function()
+        except Replaced:
+            continue
 
 
 def _options_of(

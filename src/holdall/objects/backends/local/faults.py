@@ -15,11 +15,35 @@ from holdall.core.errors import (
 )
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from holdall.core.reference import Reference
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE, errno.EBUSY}
+
+
+class translated:  # noqa: N801 - reads as a word where it is used: `with translated(ref):`
+    """Turns the operating system's errors about an object into ours, for `with`."""
+
+    __slots__ = ("_ref",)
+
+    def __init__(self, ref: Reference) -> None:
+        self._ref = ref
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Some of ours are operating system errors too, for those who catch these.
+        if isinstance(error, OSError) and not isinstance(error, HoldallError):
+            raise translate(error, self._ref) from error
 
 
 def translate(error: OSError, ref: Reference) -> HoldallError:

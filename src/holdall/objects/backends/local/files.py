@@ -23,7 +23,7 @@ from holdall.objects.backends.local.attributes import (
     kept_of,
     meta_of,
 )
-from holdall.objects.backends.local.faults import conflict, not_found, translate
+from holdall.objects.backends.local.faults import conflict, not_found, translate, translated
 from holdall.objects.backends.local.listing import Lister
 from holdall.objects.backends.local.locks import KeyLocks
 from holdall.objects.backends.local.stream import FileStream, shortened
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from holdall.objects.results import Capabilities, Page
 
 _EAGER_BYTES = 1024 * 1024  # a body of up to this size comes with the answer
+# Keeps the inode in use, and needs no permission to read.
+_HOLD = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_NOFOLLOW | os.O_CLOEXEC
 _TEMPORARY = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _IN_THE_WAY = {errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST}
 _MOST_RACES = 1000
@@ -168,26 +170,21 @@ class Files:
     def put(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
         """Write one object, whole or not at all."""
         key = self.key_of(ref)
-        if options is not WRITE:
-            check_write(options, self.capabilities, ref)
-            check_digests(data, options, ref)
-            self.check(key, ref, options)  # before the bytes are written, and again under lock
-        try:
+        with translated(ref):
+            if options is not WRITE:
+                check_write(options, self.capabilities, ref)
+                check_digests(data, options, ref)
+                self.check(key, ref, options)  # before bytes are written, and again under lock
             folder, name, descriptor = self.temporary()
             try:
                 _write_all(descriptor, data)
-                meta = self.publish(folder, name, descriptor, key, ref, name, options)
+                return self.publish(folder, name, descriptor, key, ref, name, options)
             except BaseException:
                 if _inode(name, folder) is not None:  # else it was renamed, and a sync failed
                     os.unlink(name, dir_fd=folder)
                 raise
             finally:
                 os.close(descriptor)
-        except HoldallError:
-            raise
-        except OSError as error:
-            raise translate(error, ref) from error
-        return meta
 
     def temporary(self) -> tuple[int, str, int]:
         """Make a file in the workspace; answer its folder, its name, and its descriptor."""
@@ -260,7 +257,7 @@ class Files:
     def _rename_beside(self, folder: int, name: str, parent: int, leaf: str, key: str) -> None:
         """Rename, and forget what was kept beside the file that is replaced."""
         try:
-            old = self.tree.opener.reader(parent)(leaf)
+            old = os.open(leaf, _HOLD, dir_fd=parent)
         except OSError:
             os.rename(name, leaf, src_dir_fd=folder, dst_dir_fd=parent)
             return
@@ -304,35 +301,33 @@ class Files:
     def delete(self, ref: Reference, key: str, options: DeleteOptions) -> None:
         """Delete an object; `settle` its folder afterwards."""
         above, _, leaf = key.rpartition("/")
-        try:
-            parent = self.tree.open_folder(above)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as error:
-            raise translate(error, ref) from error
-        try:
-            with self.locks.hold(key):
-                self._unlink(ref, key, parent, leaf, options.if_match)
-        except HoldallError:
-            raise
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise translate(error, ref) from error
-        finally:
-            os.close(parent)
+        with translated(ref):
+            try:
+                parent = self.tree.open_folder(above)
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            try:
+                with self.locks.hold(key):
+                    self._unlink(ref, key, parent, leaf, options.if_match)
+            finally:
+                os.close(parent)
 
     def _unlink(
         self, ref: Reference, key: str, parent: int, leaf: str, if_match: str | None
     ) -> None:
-        old = self.tree.opener.reader(parent)(leaf)  # a link says here that it is one
+        try:
+            old = os.open(leaf, _HOLD, dir_fd=parent)
+        except FileNotFoundError:
+            return
         # Open until the end, for the reason given in `_rename_beside`.
         try:
             status = os.fstat(old)
+            if stat.S_ISLNK(status.st_mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), leaf)
             if not stat.S_ISREG(status.st_mode):
                 return  # a folder or a device: no object, so there is nothing to delete
             if if_match is not None:
-                check_conditions(self.etag_now(key), if_match, None, ref)
+                check_conditions(self.etag_now(key, ref), if_match, None, ref)
             os.unlink(leaf, dir_fd=parent)
             self.attributes.forget(key, status.st_ino)
         finally:
@@ -345,9 +340,8 @@ class Files:
         except OSError:
             return  # it is gone with its objects
         try:
-            self.tree.sync(descriptor)
-        except OSError as error:
-            raise translate(error, self.root.known_child(folder)) from error
+            with translated(self.root.known_child(folder)):
+                self.tree.sync(descriptor)
         finally:
             os.close(descriptor)
         self.tree.prune(folder)
@@ -356,50 +350,54 @@ class Files:
         """Remove an empty folder."""
         folder = prefix.relative_to(self.root)
         above, _, leaf = folder.rpartition("/")
-        try:
-            parent = self.tree.open_folder(above)
+        with translated(prefix):
+            try:
+                parent = self.tree.open_folder(above)
+            except FileNotFoundError:
+                return
             try:
                 if leaf:
                     os.rmdir(leaf, dir_fd=parent)
                     self.tree.sync(parent)
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+                    raise
+                raise KeyConflict(
+                    f"{prefix} is not an empty folder: delete what is in it first",
+                    reference=prefix,
+                ) from error
             finally:
                 os.close(parent)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise KeyConflict(
-                f"{prefix} is not an empty folder: delete what is in it first", reference=prefix
-            ) from error
 
     def list_page(self, prefix: Reference, options: ListOptions) -> Page:
         """Answer one page of a listing."""
-        try:
+        with translated(prefix):
             return self.lister.page(prefix.relative_to(self.root), options)
-        except HoldallError:
-            raise
-        except OSError as error:
-            raise translate(error, prefix) from error
 
     def check(self, key: str, ref: Reference, options: WriteOptions) -> None:
         """Raise unless the conditions of a write hold now."""
         if options.if_match is not None or options.if_none_match is not None:
-            check_conditions(self.etag_now(key), options.if_match, options.if_none_match, ref)
+            etag = self.etag_now(key, ref)
+            check_conditions(etag, options.if_match, options.if_none_match, ref)
 
-    def etag_now(self, key: str) -> str | None:
+    def etag_now(self, key: str, ref: Reference) -> str | None:
         """The etag of what is there now; None for nothing."""
-        try:
-            descriptor = self.tree.open_file(key)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
+        with translated(ref):
+            try:
+                descriptor = self.tree.open_file(key)
+            except (FileNotFoundError, NotADirectoryError):
                 return None
-            return etag_of(self.attributes.read(descriptor, key, status), status)
-        except Replaced:
-            return self.etag_now(key)
-        finally:
-            os.close(descriptor)
+            try:
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    return None
+                return etag_of(self.attributes.read(descriptor, key, status), status)
+            except Replaced:
+                return self.etag_now(key, ref)
+            finally:
+                os.close(descriptor)
 
 
 def _release(locks: KeyLocks, tree: Tree) -> None:

@@ -166,10 +166,10 @@ class _PageMaker:
                 return
             name = names[index]
             last = name[-1]
-            if last == _FOREIGN:
+            if len(objects) + len(self._folders) >= room:
+                self._full = True  # what is foreign counts on the next page, and only there
+            elif last == _FOREIGN:
                 self._foreign += 1
-            elif len(objects) + len(self._folders) >= room:
-                self._full = True
             elif last == "/":
                 self._below(descriptor, start, name, None)
             else:

@@ -57,7 +57,12 @@ class KeyLocks:
 
     def open(self, number: int) -> int:
         """Open a lock file; answer the descriptor."""
-        return os.open(f"{number:02x}", _OPEN, 0o600, dir_fd=self._tree.workspace().locks)
+        try:
+            return os.open(f"{number:02x}", _OPEN, 0o600, dir_fd=self._tree.workspace().locks)
+        except FileNotFoundError:
+            if not self._tree.renew_workspace():
+                raise
+        return self.open(number)
 
     def wait(self, descriptor: int) -> None:
         """Take a lock that another process has."""
@@ -88,7 +93,16 @@ class KeyLocks:
 
 
 class _Stripe:
-    __slots__ = ("_descriptor", "_generation", "_lock", "_locks", "_owner", "_tree", "number")
+    __slots__ = (
+        "_descriptor",
+        "_generation",
+        "_holder",
+        "_lock",
+        "_locks",
+        "_owner",
+        "_tree",
+        "number",
+    )
 
     def __init__(self, locks: KeyLocks, tree: Tree, number: int) -> None:
         self._locks = locks
@@ -98,10 +112,14 @@ class _Stripe:
         self._descriptor = -1
         self._owner = 0
         self._generation = 0
+        self._holder = 0
 
     def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
+        me = threading.get_ident()
+        # Nobody takes it twice. Where this thread has it, Ctrl-C came just before `__exit__`.
+        if not self._lock.acquire(blocking=False) and self._holder != me:
             self._locks.acquire(self._lock)
+        self._holder = me
         try:
             if self._owner != os.getpid() or self._generation != self._tree.generation:
                 self._reopen()
@@ -112,7 +130,7 @@ class _Stripe:
         except BaseException:
             if self._owner == os.getpid():
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # Ctrl-C may come after it was taken
-            self._lock.release()
+            self._release()
             raise
 
     def __exit__(
@@ -121,7 +139,13 @@ class _Stripe:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        finally:
+            self._release()  # also when Ctrl-C comes just now
+
+    def _release(self) -> None:
+        self._holder = 0
         self._lock.release()
 
     def _reopen(self) -> None:

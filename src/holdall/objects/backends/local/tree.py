@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import threading
 import time
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdall.objects.backends.local.confinement import Opener
+
+_log = logging.getLogger("holdall.objects.local")
 
 _FOLDER_MODE = 0o700
 _STALE_SECONDS = 24 * 3600
@@ -89,6 +92,16 @@ class Tree:
 
     def open_folder(self, path: str) -> int:
         """Open a folder by its key; answer the descriptor."""
+        try:
+            descriptor = self.opener.open_folder(self.root, path)
+        except FileNotFoundError:
+            if not self.refresh():
+                raise
+        else:
+            if path or os.fstat(descriptor).st_nlink > 0:
+                return descriptor
+            os.close(descriptor)
+            self.refresh()
         return self.opener.open_folder(self.root, path)
 
     def make_folder(self, path: str) -> int:
@@ -257,9 +270,13 @@ def _remove_stale(workspace: Workspace) -> None:
 
 def _remove_old(folder: int, names: list[str]) -> None:
     limit = time.time() - _STALE_SECONDS
+    removed = 0
     for name in names:
         try:
             if os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime < limit:
                 os.unlink(name, dir_fd=folder)
+                removed += 1
         except FileNotFoundError:
             continue  # another process cleans up too
+    if removed:
+        _log.info("removed %d files that writers which were killed had left", removed)

@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from holdall.core.errors import HoldallError, NotFound, Unavailable
+from holdall.core.errors import NotFound, Unavailable
 from holdall.objects.backends.local.attributes import DAMAGED
-from holdall.objects.backends.local.faults import translate
+from holdall.objects.backends.local.faults import translated
 from holdall.objects.contract import Data, Upload
 from holdall.objects.integrity import check_upload
 from holdall.objects.options import PAGE_ITEMS, PART_BYTES, WriteOptions, check_write
@@ -53,21 +53,18 @@ class Staging:
     def open(self, ref: Reference, options: WriteOptions, resume: str | None) -> LocalUpload:
         """Begin an upload, or go on with one."""
         key = self._files.key_of(ref)
-        try:
+        with translated(ref):
             if resume is None:
                 check_write(options, self._files.capabilities, ref)
                 return LocalUpload(self, self._files, ref, *self.begin(key, options))
-            found = self.find(resume, key)
-        except BlockingIOError as error:
-            raise Unavailable(
-                f"the upload {resume!r} of {ref} is being written to now; wait for its writer, "
-                "or begin another upload",
-                reference=ref,
-            ) from error
-        except HoldallError:
-            raise
-        except OSError as error:
-            raise translate(error, ref) from error
+            try:
+                found = self.find(resume, key)
+            except BlockingIOError as error:
+                raise Unavailable(
+                    f"the upload {resume!r} of {ref} is being written to now; wait for its "
+                    "writer, or begin another upload",
+                    reference=ref,
+                ) from error
         if found is None:
             raise NotFound(f"{ref} has no upload {resume!r} to go on with", reference=ref)
         return LocalUpload(self, self._files, ref, resume, *found)
@@ -78,7 +75,9 @@ class Staging:
         folder = prefix.relative_to(root)
         start = f"{folder}/" if folder else ""
         infos: list[UploadInfo] = []
-        for key, name, size, begun in self.all():
+        with translated(prefix):
+            found = self.all()
+        for key, name, size, begun in found:
             place = f"{key}\0{name}"
             if key.startswith(start) and (token is None or place > token):
                 if len(infos) == PAGE_ITEMS:
@@ -91,7 +90,12 @@ class Staging:
         folder = self._tree.workspace().uploads
         name = os.urandom(16).hex()
         begun = Begun(key, time.time_ns(), options)
-        descriptor = os.open(f"{name}.part", _NEW, 0o600, dir_fd=folder)
+        try:
+            descriptor = os.open(f"{name}.part", _NEW, 0o600, dir_fd=folder)
+        except FileNotFoundError:
+            if not self._tree.renew_workspace():
+                raise
+            return self.begin(key, options)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             note = os.open(f"{name}.json", _NEW, 0o600, dir_fd=folder)
@@ -144,27 +148,28 @@ class Staging:
         finally:
             os.close(note)
 
-    def all(self) -> Iterator[tuple[str, str, int, Begun]]:
-        """Go through key, id, offset and note of all uploads, in that order."""
+    def all(self) -> list[tuple[str, str, int, Begun]]:
+        """Key, id, offset and note of all uploads, in that order."""
         try:
             folder = self._tree.open_folder(".holdall/uploads")
         except FileNotFoundError:
-            return
+            return []
         found = []
         try:
             for file in os.listdir(folder):
                 name, dot, kind = file.partition(".")
                 begun = self.look(name) if dot and kind == "part" else None
-                if begun is not None:
-                    try:
-                        size = os.stat(file, dir_fd=folder).st_size
-                    except FileNotFoundError:
-                        continue
-                    found.append((begun.key, name, size, begun))
+                if begun is None:
+                    continue
+                try:
+                    size = os.stat(file, dir_fd=folder).st_size
+                except FileNotFoundError:
+                    continue  # it ended meanwhile
+                found.append((begun.key, name, size, begun))
         finally:
             os.close(folder)
         found.sort(key=lambda row: row[:2])
-        yield from found
+        return found
 
     def publish(
         self, ref: Reference, name: str, descriptor: int, options: WriteOptions
@@ -214,13 +219,11 @@ class LocalUpload(Upload):
 
     def _append(self, view: memoryview) -> None:
         descriptor = self._open()
-        try:
+        with translated(self.ref):
             while view:
                 written = os.pwrite(descriptor, view, self.offset)
                 self.offset += written
                 view = view[written:]
-        except OSError as error:
-            raise translate(error, self.ref) from error
 
     async def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
         return await self._files.runtime.call(self._commit, None, size, sha256)
@@ -228,15 +231,11 @@ class LocalUpload(Upload):
     def _commit(self, size: int | None, sha256: str | None) -> ObjectMeta:
         descriptor = self._open()
         options = self._begun.options
-        try:
+        with translated(self.ref):
             check_upload(self._bytes(descriptor), self.offset, size, sha256, options, self.ref)
             if sha256 is not None:
                 options = replace(options, sha256=sha256)
             meta = self._staging.publish(self.ref, self.id, descriptor, options)
-        except HoldallError:
-            raise
-        except OSError as error:
-            raise translate(error, self.ref) from error
         self._release()
         return meta
 
