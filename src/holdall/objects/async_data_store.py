@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Unpack, final
 
@@ -59,7 +60,7 @@ class AsyncDataStore:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._root = store.root
-        self._child = store.root.children(self._rare)
+        self._child = store.root.children(partial(_rare, store.root))
 
     # Addresses
 
@@ -108,15 +109,6 @@ class AsyncDataStore:
             InvalidKey: It breaks a rule of keys; says which.
         """
         return self._child(key) if isinstance(key, str) else key
-
-    def _rare(self, key: str) -> Reference:
-        """The address of what is not plainly a key."""
-        if "://" not in key and not key.startswith("/"):
-            return self._root.child(key)
-        ref = Reference.parse(key)
-        if not ref.relative_to(self._root):
-            raise InvalidKey(f"{ref} is the store itself and no object", reference=ref)
-        return ref
 
     def construct_reference(self, base: str | Reference, *segments: str) -> Reference:
         """The address that segments lead to from another address, of any store."""
@@ -515,3 +507,13 @@ class AsyncDataStore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return AsyncDataStore, (self._store,)
+
+
+def _rare(root: Reference, key: str) -> Reference:
+    """The address, in a store opened at `root`, of what is not plainly a key."""
+    if "://" not in key and not key.startswith("/"):
+        return root.child(key)
+    ref = Reference.parse(key)
+    if not ref.relative_to(root):
+        raise InvalidKey(f"{ref} is the store itself and no object", reference=ref)
+    return ref

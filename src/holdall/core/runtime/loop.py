@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -22,17 +20,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-_THREADS = min(32, (os.cpu_count() or 1) + 4)  # as many as asyncio's own pool
-
 
 class LoopRuntime(Runtime):
     """Waits on the running event loop; blocking functions run in the loop's threads."""
 
     blocking: ClassVar[bool] = False
-
-    def __init__(self) -> None:
-        # Threads start when they are needed, and end when this runtime is dropped.
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="asyncio-holdall")
 
     async def call(
         self,
@@ -42,10 +34,10 @@ class LoopRuntime(Runtime):
     ) -> T:
         if async_function is not None:
             return await async_function(*args)
-        context = copy_context()
-        done = self._threads.submit(lambda: context.run(function, *args))
+        loop = asyncio.get_running_loop()
+        done = loop.run_in_executor(None, copy_context().run, function, *args)
         try:
-            return await asyncio.wrap_future(done)
+            return await asyncio.shield(done)
         except asyncio.CancelledError:
             # A thread cannot be stopped. Were it left alone, the caller's clean-up could close
             # a file that it still writes to.
@@ -121,17 +113,15 @@ class LoopRuntime(Runtime):
             raise
 
 
-async def _settle(done: Future[Any]) -> None:
+async def _settle(done: asyncio.Future[Any]) -> None:
     """Wait until it is done, whatever comes of it and however often the waiter is cancelled."""
     while not done.done():
         try:
-            await asyncio.wait([asyncio.ensure_future(_quietly(asyncio.wrap_future(done)))])
+            await asyncio.wait([done])
         except asyncio.CancelledError:
             continue
-
-
-async def _quietly(future: asyncio.Future[Any]) -> None:
-    await asyncio.gather(future, return_exceptions=True)
+    if not done.cancelled():
+        done.exception()  # or asyncio would report it as never seen
 
 
 class _LoopSingleFlight:

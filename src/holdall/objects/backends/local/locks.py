@@ -79,7 +79,7 @@ class KeyLocks:
             else:
                 return
 
-    def acquire(self, lock: threading.Lock) -> None:
+    def acquire(self, lock: threading.RLock) -> None:
         """Take a lock that another thread has."""
         if not lock.acquire(timeout=self._patience):
             raise self.impatient()
@@ -93,33 +93,22 @@ class KeyLocks:
 
 
 class _Stripe:
-    __slots__ = (
-        "_descriptor",
-        "_generation",
-        "_holder",
-        "_lock",
-        "_locks",
-        "_owner",
-        "_tree",
-        "number",
-    )
+    __slots__ = ("_descriptor", "_generation", "_lock", "_locks", "_owner", "_tree", "number")
 
     def __init__(self, locks: KeyLocks, tree: Tree, number: int) -> None:
         self._locks = locks
         self._tree = tree
         self.number = number
-        self._lock = threading.Lock()
+        # Nobody takes it twice; but Ctrl-C may come when it was just taken, or just before it is
+        # given back, and then the thread that has it must be able to go on.
+        self._lock = threading.RLock()
         self._descriptor = -1
         self._owner = 0
         self._generation = 0
-        self._holder = 0
 
     def __enter__(self) -> None:
-        me = threading.get_ident()
-        # Nobody takes it twice. Where this thread has it, Ctrl-C came just before `__exit__`.
-        if not self._lock.acquire(blocking=False) and self._holder != me:
+        if not self._lock.acquire(blocking=False):
             self._locks.acquire(self._lock)
-        self._holder = me
         try:
             if self._owner != os.getpid() or self._generation != self._tree.generation:
                 self._reopen()
@@ -145,8 +134,11 @@ class _Stripe:
             self._release()  # also when Ctrl-C comes just now
 
     def _release(self) -> None:
-        self._holder = 0
-        self._lock.release()
+        try:
+            while True:
+                self._lock.release()
+        except RuntimeError:
+            return  # that was the last time it was taken
 
     def _reopen(self) -> None:
         self._drop()
