@@ -251,7 +251,7 @@ def test_our_own_stores_need_no_entry_point(monkeypatch: pytest.MonkeyPatch) -> 
     def never(**keywords: Any) -> Any:
         raise AssertionError
 
-    monkeypatch.setattr("holdall.objects.registry.entry_points", never)
+    monkeypatch.setattr("importlib.metadata.entry_points", never)
     assert store_class("file") is LocalStore
     assert store_class("mem") is MemoryStore
 

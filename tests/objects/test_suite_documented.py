@@ -34,7 +34,7 @@ class _Brought(EntryPoint):
 def entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     """What installing a package of this store would do."""
     entry = _Brought("drawer", "my_package.drawer:DrawerStore", registry.ENTRY_POINTS)
-    monkeypatch.setattr(registry, "entry_points", lambda **_: EntryPoints([entry]))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: EntryPoints([entry]))
 
 
 class TestDocumented(Documented):  # type: ignore[misc, valid-type]

@@ -133,7 +133,7 @@ class Reference(Struct, frozen=True, eq=False, gc=False):
         if not _SCHEME.match(scheme):
             raise InvalidKey(f"{scheme!r} is no scheme: letters, digits, '+', '.' and '-' only")
         authority, _, key = rest.partition("/")
-        if folder and key.endswith("/"):
+        if folder and key.endswith("/") and key != "/":
             key = key[:-1]
         container, host, userinfo = _read_authority(scheme, authority)
         if key:

@@ -8,7 +8,14 @@ from functools import partial
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Unpack, final
 
-from holdall.core.errors import Corrupt, InvalidKey, InvalidRange, NotFound, PartialFailure
+from holdall.core.errors import (
+    Corrupt,
+    InvalidKey,
+    InvalidRange,
+    NotFound,
+    PartialFailure,
+    Unavailable,
+)
 from holdall.core.reference import Reference
 from holdall.objects.options import (
     COPY,
@@ -197,15 +204,18 @@ class AsyncDataStore:
                 return
 
     async def purge_uploads(self, older_than: timedelta, prefix: str | Reference = "") -> int:
-        """Abort the uploads begun longer ago than this; answer how many."""
+        """Abort the uploads begun longer ago than this; answer how many.
+
+        One that another process is writing to now is left alone.
+        """
         limit = time_ns() - older_than // timedelta(microseconds=1) * 1000
         purged = 0
         old = [info async for info in self.uploads(prefix) if info.begun_ns <= limit]
         for info in old:
             try:
                 upload = await self._store.upload(info.ref, WRITE, info.id)
-            except NotFound:
-                continue  # it ended meanwhile
+            except (NotFound, Unavailable):
+                continue  # it ended meanwhile, or somebody goes on with it
             await upload.abort()
             purged += 1
         return purged
@@ -239,7 +249,7 @@ class AsyncDataStore:
         if start or end is not None or if_match is not None or max_size:
             options = GetOptions(start=start, end=end, if_match=if_match, max_size=max_size)
         stream = await self._store.get(self.reference(key), options)
-        return await stream.read_all()
+        return await stream.read_all() if stream.whole is None else stream.whole
 
     async def read_into(self, key: str | Reference, writer: Writable, *, offset: int = 0) -> int:
         """Write the bytes of an object to a binary writer; answer how many.

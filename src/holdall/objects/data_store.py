@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack, final
 
 from holdall.core.runtime.blocking import drive, drive_iterator
 from holdall.objects.async_data_store import AsyncDataStore
-from holdall.objects.options import HEAD, HEAD_TAGS, PAGE_ITEMS, PART_BYTES
+from holdall.objects.options import GET, HEAD, HEAD_TAGS, PAGE_ITEMS, PART_BYTES, WRITE
 from holdall.objects.reader import ObjectReader
 from holdall.objects.sources import CHUNK_BYTES
 from holdall.objects.writer import BlockingUpload, ObjectWriter
@@ -42,6 +42,9 @@ class DataStore:
     def __init__(self, store: ObjectStore) -> None:
         self._face = AsyncDataStore(store)
         self._store = store
+        # Looked up once, for what is called most.
+        self._reference = self._face.reference
+        self._get, self._head, self._put = store.get, store.head, store.put
 
     # Addresses
 
@@ -123,7 +126,10 @@ class DataStore:
             PreconditionFailed: `if_match` and it is another object by now.
             KeyConflict: Another key makes this one a folder, or a part of this one a file.
         """
-        return drive(self._face.write(key, data, size=size, **keywords))
+        if keywords or size is not None or type(data) is not bytes:
+            return drive(self._face.write(key, data, size=size, **keywords))
+        # The plain case, which is the most frequent one, without a coroutine around it.
+        return drive(self._put(self._reference(key), data, WRITE))
 
     def open_writer(self, key: str | Reference, **keywords: Unpack[WriteKeywords]) -> ObjectWriter:
         """Write an object piece by piece, as a binary file that is published when it closes.
@@ -158,7 +164,10 @@ class DataStore:
         return drive_iterator(self._face.uploads(prefix))
 
     def purge_uploads(self, older_than: timedelta, prefix: str | Reference = "") -> int:
-        """Abort the uploads begun longer ago than this; answer how many."""
+        """Abort the uploads begun longer ago than this; answer how many.
+
+        One that another process is writing to now is left alone.
+        """
         return drive(self._face.purge_uploads(older_than, prefix))
 
     # Reading
@@ -186,9 +195,13 @@ class DataStore:
             LimitExceeded: There is more to read than `max_size`.
             PreconditionFailed: It has another etag.
         """
-        return drive(
-            self._face.read(key, start=start, end=end, if_match=if_match, max_size=max_size)
-        )
+        if start or end is not None or if_match is not None or max_size:
+            return drive(
+                self._face.read(key, start=start, end=end, if_match=if_match, max_size=max_size)
+            )
+        # The plain case, which is the most frequent one, without a coroutine around it.
+        stream = drive(self._get(self._reference(key), GET))
+        return drive(stream.read_all()) if stream.whole is None else stream.whole
 
     def read_into(self, key: str | Reference, writer: Writable, *, offset: int = 0) -> int:
         """Write the bytes of an object to a binary writer; answer how many.
@@ -231,7 +244,7 @@ class DataStore:
             key: Which.
             tags: Whether to ask for its tags too, a second request on most services.
         """
-        return drive(self._store.head(self._face.reference(key), HEAD_TAGS if tags else HEAD))
+        return drive(self._head(self._reference(key), HEAD_TAGS if tags else HEAD))
 
     def exists(self, key: str | Reference) -> bool:
         """Whether there is an object."""

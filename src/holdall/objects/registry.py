@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import parse_qsl
 
@@ -71,6 +70,8 @@ def store_class(name: str) -> type[ObjectStore]:
     if name in _BUILT_IN:
         module, _, attribute = _BUILT_IN[name].partition(":")
         return cast("type[ObjectStore]", getattr(import_module(module), attribute))
+    from importlib.metadata import entry_points  # takes as long as all the rest of opening
+
     brought = entry_points(group=ENTRY_POINTS)
     for entry in brought:
         if entry.name == name:

@@ -176,14 +176,18 @@ class ObjectStream(ABC):
         meta: What is known of the whole object.
         start: Where in the object this body begins.
         length: How many bytes it has.
+
+    Attributes:
+        whole: All of it, where it came with the answer; else None.
     """
 
-    __slots__ = ("length", "meta", "start")
+    __slots__ = ("length", "meta", "start", "whole")
 
     def __init__(self, meta: ObjectMeta, start: int, length: int) -> None:
         self.meta = meta
         self.start = start
         self.length = length
+        self.whole: bytes | None = None
 
     @abstractmethod
     async def read(self, size: int) -> bytes:
@@ -224,22 +228,23 @@ class ObjectStream(ABC):
 class BytesStream(ObjectStream):
     """A body that came whole with the answer."""
 
-    __slots__ = ("_data", "_position")
+    __slots__ = ("_position",)
+    whole: bytes
 
     def __init__(self, meta: ObjectMeta, start: int, data: bytes) -> None:
         self.meta = meta
         self.start = start
         self.length = len(data)
-        self._data = data
+        self.whole = data
         self._position = 0
 
     async def read(self, size: int) -> bytes:
-        chunk = self._data[self._position : self._position + size]
+        chunk = self.whole[self._position : self._position + size]
         self._position += len(chunk)
         return chunk
 
     async def read_all(self) -> bytes:
-        rest = self._data[self._position :] if self._position else self._data
+        rest = self.whole[self._position :]
         self._position = self.length
         return rest
 

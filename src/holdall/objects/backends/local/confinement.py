@@ -129,6 +129,9 @@ class Walk:
         """Open a folder; answer the descriptor."""
         here = os.open(".", _FOLDER, dir_fd=root)
         for name in path.split("/") if path else ():
+            if name == "..":
+                os.close(here)
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
             try:
                 below = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
             except NotADirectoryError as error:

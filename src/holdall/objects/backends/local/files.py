@@ -29,7 +29,7 @@ from holdall.objects.backends.local.locks import KeyLocks
 from holdall.objects.backends.local.stream import FileStream, shortened
 from holdall.objects.backends.local.tree import sync_to_medium
 from holdall.objects.integrity import check_conditions, check_digests
-from holdall.objects.options import HEAD, WRITE, WriteOptions, check_write
+from holdall.objects.options import GET, HEAD, WRITE, WriteOptions, check_write
 from holdall.objects.results import BytesStream, ObjectMeta, ObjectStream
 
 if TYPE_CHECKING:
@@ -111,15 +111,18 @@ class Files:
                 raise not_found(ref)
             kept = self.attributes.read(descriptor, key, status)
             meta = meta_of(self.root, key, kept, status, options.tags)
-            if options.if_match is not None:
-                check_conditions(meta.etag, options.if_match, None, ref)
-            start, end = options.span(status.st_size, ref)
-            if end - start > _EAGER_BYTES:
-                stream = FileStream(meta, start, end - start, descriptor, self.runtime)
+            start, length = 0, status.st_size
+            if options is not GET:
+                if options.if_match is not None:
+                    check_conditions(meta.etag, options.if_match, None, ref)
+                start, end = options.span(length, ref)
+                length = end - start
+            if length > _EAGER_BYTES:
+                stream = FileStream(meta, start, length, descriptor, self.runtime)
                 descriptor = -1
                 return stream
-            data = os.pread(descriptor, end - start, start)
-            if len(data) < end - start:
+            data = os.pread(descriptor, length, start)
+            if len(data) < length:
                 raise shortened(meta)
             return BytesStream(meta, start, data)
         except Replaced:
@@ -307,8 +310,10 @@ class Files:
             except (FileNotFoundError, NotADirectoryError):
                 return
             try:
-                with self.locks.hold(key):
-                    self._unlink(ref, key, parent, leaf, options.if_match)
+                # What is not there needs no lock, which would make the workspace.
+                if _inode(leaf, parent) is not None:
+                    with self.locks.hold(key):
+                        self._unlink(ref, key, parent, leaf, options.if_match)
             finally:
                 os.close(parent)
 

@@ -8,6 +8,7 @@ folder's own times prove that they are still true.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -100,6 +101,10 @@ class Lister:
             return self._tree.opener.open_folder(descriptor, name)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            if error.errno != errno.ELOOP or descriptor is None:
+                raise
+            return None  # another program just put a link there
 
     def first_key(self, descriptor: int, folder: str) -> str | None:
         """The first object in an open folder, in no order; None when there is none."""

@@ -79,6 +79,7 @@ class LocalStore(ObjectStore):
             patience=settings.lock_timeout.total_seconds(),
         )
         self._staging = Staging(self._files)
+        self._call = runtime.call
 
     @classmethod
     def open(cls, settings: Struct, runtime: Runtime) -> LocalStore:
@@ -105,26 +106,26 @@ class LocalStore(ObjectStore):
     def put(
         self, ref: Reference, data: Data, options: WriteOptions
     ) -> Coroutine[Any, Any, ObjectMeta]:
-        return self._runtime.call(self._files.put, None, ref, data, options)
+        return self._call(self._files.put, None, ref, data, options)
 
     def upload(
         self, ref: Reference, options: WriteOptions, resume: str | None
     ) -> Coroutine[Any, Any, Upload]:
-        return self._runtime.call(self._staging.open, None, ref, options, resume)
+        return self._call(self._staging.open, None, ref, options, resume)
 
     def uploads(self, prefix: Reference, token: str | None) -> Coroutine[Any, Any, UploadPage]:
-        return self._runtime.call(self._staging.page, None, prefix, token)
+        return self._call(self._staging.page, None, prefix, token)
 
     # Reading
 
     def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
-        return self._runtime.call(self._files.get, None, ref, options)
+        return self._call(self._files.get, None, ref, options)
 
     def head(self, ref: Reference, options: HeadOptions) -> Coroutine[Any, Any, ObjectMeta]:
-        return self._runtime.call(self._files.look, None, ref, options)
+        return self._call(self._files.look, None, ref, options)
 
     def list(self, prefix: Reference, options: ListOptions) -> Coroutine[Any, Any, Page]:
-        return self._runtime.call(self._files.list_page, None, prefix, options)
+        return self._call(self._files.list_page, None, prefix, options)
 
     # Changing
 
@@ -137,19 +138,19 @@ class LocalStore(ObjectStore):
         for ref in refs:
             try:
                 key = files.key_of(ref)
-                await self._runtime.call(files.delete, None, ref, key, options)
+                await self._call(files.delete, None, ref, key, options)
                 folders[key.rpartition("/")[0]] = None
             except HoldallError as error:
                 failures.append(DeleteFailure(ref, error))
         for folder in folders:
-            await self._runtime.call(files.settle, None, folder)
+            await self._call(files.settle, None, folder)
         return failures
 
     async def copy(self, source: Reference, target: Reference, options: CopyOptions) -> ObjectMeta:
         return await Copier(self._files).run(source, target, options)
 
     def remove_folder(self, prefix: Reference) -> Coroutine[Any, Any, None]:
-        return self._runtime.call(self._files.remove_folder, None, prefix)
+        return self._call(self._files.remove_folder, None, prefix)
 
     async def sign(self, ref: Reference, options: SignOptions) -> str:
         raise Unsupported(f"{ref} is a file of this machine: no URL leads there", reference=ref)
