@@ -33,7 +33,7 @@ from holdall.objects.options import (
     ListOptions,
     SignOptions,
 )
-from holdall.objects.sources import AsyncStream, WriteKeywords, write_options
+from holdall.objects.sources import AsyncStream, WriteKeywords, plain, write_options
 from holdall.objects.writer import AsyncObjectWriter, write_stream
 
 if TYPE_CHECKING:
@@ -157,6 +157,7 @@ class AsyncDataStore:
         options = write_options(keywords) if keywords else WRITE
         if not isinstance(data, (bytes, bytearray, memoryview)):
             return await write_stream(self._store, ref, data, size, options)
+        data = plain(data)
         if size is not None and size != len(data):
             raise Corrupt(f"{ref}: {size} bytes were announced and {len(data)} came", reference=ref)
         return await self._store.put(ref, data, options)

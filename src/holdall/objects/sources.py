@@ -58,6 +58,13 @@ class WriteKeywords(TypedDict, total=False):
     sha256: str | None
 
 
+def plain(data: Data) -> Data:
+    """The same bytes, counted in bytes and in one piece, whatever a memoryview makes of them."""
+    if not isinstance(data, memoryview) or (data.itemsize == 1 and data.c_contiguous):
+        return data
+    return data.cast("B") if data.c_contiguous else data.tobytes()
+
+
 def write_options(keywords: WriteKeywords) -> WriteOptions:
     """Make options of keyword arguments."""
     given: dict[str, Any] = {name: value for name, value in keywords.items() if value is not None}
@@ -78,9 +85,10 @@ async def chunks_of(source: AsyncStream, runtime: Runtime) -> AsyncGenerator[Dat
     """
     pieces = _pieces_of(source, runtime)
     try:
-        async for piece in pieces:
-            if not isinstance(piece, (bytes, bytearray, memoryview)):
-                raise TypeError(f"bytes can be written, and the source gave {type(piece).__name__}")
+        async for given in pieces:
+            if not isinstance(given, (bytes, bytearray, memoryview)):
+                raise TypeError(f"bytes can be written, and the source gave {type(given).__name__}")
+            piece = plain(given)
             if len(piece) <= PART_BYTES:
                 yield piece
             else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, final
 
 from holdall.core.errors import Corrupt, HoldallError, KeyConflict, PreconditionFailed
 from holdall.core.runtime.blocking import drive
-from holdall.objects.sources import CHUNK_BYTES, chunks_of
+from holdall.objects.sources import CHUNK_BYTES, chunks_of, plain
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -91,6 +91,7 @@ class AsyncObjectWriter:
         """
         if not self._open:
             raise ValueError(f"the writer of {self.ref} is closed")
+        data = plain(data)
         if len(data) + len(self._gathered) < CHUNK_BYTES:
             self._gathered += data
             return len(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,12 @@ def _keyword(name: str, value: Any) -> Any:
     return {name: value}
 
 
+_VIEWS = {
+    "wide items": memoryview(array("i", range(10))),
+    "every other byte": memoryview(b"0123456789")[::2],
+}
+
+
 class WriteFacts(Facts):
     """Facts about `write` with bytes."""
 
@@ -46,6 +53,21 @@ class WriteFacts(Facts):
     ) -> None:
         await store.write("a", kind(b"data"))
         assert await store.read("a") == b"data"
+
+    @pytest.mark.parametrize("way", ["whole", "in pieces", "through a writer"])
+    @pytest.mark.parametrize("view", _VIEWS.values(), ids=_VIEWS)
+    async def test_a_view_is_written_by_its_bytes(
+        self, store: AsyncDataStore, view: memoryview, way: str
+    ) -> None:
+        data = view.tobytes()
+        if way == "whole":
+            await store.write("a", view, size=len(data))
+        elif way == "in pieces":
+            await store.write("a", iter([view]), size=len(data))
+        else:
+            async with await store.open_writer("a") as writer:
+                assert await writer.write(view) == len(data)
+        assert await store.read("a") == data
 
     async def test_a_later_change_of_the_buffer_changes_no_object(
         self, store: AsyncDataStore
