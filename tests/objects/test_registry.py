@@ -77,7 +77,7 @@ def test_a_memory_store_with_a_name_is_shared() -> None:
 
 @pytest.mark.parametrize("text", ["data", "./data", "../data", "a/b", ""])
 def test_a_relative_path_is_refused_with_the_way_out(text: str) -> None:
-    with pytest.raises(InvalidKey, match="starts with '/'"):
+    with pytest.raises(InvalidKey, match=r"absolute path, or pathlib\.Path"):
         holdall.open(text)
 
 
@@ -195,7 +195,7 @@ def test_an_unset_variable_in_a_url_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_mapping_without_type_and_url_is_refused() -> None:
-    with pytest.raises(InvalidConfig, match=r"'type' \(or 'url'\)"):
+    with pytest.raises(InvalidConfig, match=r"'type' or 'url'"):
         holdall.open({"path": "/srv"})
 
 

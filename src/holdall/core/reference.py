@@ -201,19 +201,18 @@ class Reference(Struct, frozen=True, eq=False, gc=False):
         Raises:
             InvalidKey: This address does not lie under the other.
         """
-        if (
-            base.container == self.container
-            and base.scheme == self.scheme
-            and base.host == self.host
-        ):
-            start = base.key
-            if not start:
-                return self.key
-            if self.key == start:
-                return ""
-            if self.key.startswith(start) and self.key[len(start)] == "/":
-                return self.key[len(start) + 1 :]
-        raise InvalidKey(f"{self} does not lie under {base}", reference=self)
+        if not base.holds(self):
+            raise InvalidKey(f"{self} does not lie under {base}", reference=self)
+        return self.key[len(base.key) :].removeprefix("/")
+
+    def holds(self, other: Reference) -> bool:
+        """Whether another address is this one, or lies under it."""
+        return (
+            self.container == other.container
+            and self.scheme == other.scheme
+            and self.host == other.host
+            and (not self.key or f"{other.key}/".startswith(f"{self.key}/"))
+        )
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from functools import partial
+from pathlib import PurePath
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Unpack, final
 
@@ -17,6 +18,7 @@ from holdall.core.errors import (
     Unavailable,
 )
 from holdall.core.reference import Reference
+from holdall.objects.contract import ObjectStore
 from holdall.objects.options import (
     COPY,
     DELETE,
@@ -33,7 +35,7 @@ from holdall.objects.options import (
     ListOptions,
     SignOptions,
 )
-from holdall.objects.sources import AsyncStream, WriteKeywords, plain, write_options
+from holdall.objects.sources import AsyncStream, WriteKeywords, check_text, plain, write_options
 from holdall.objects.writer import AsyncObjectWriter, write_stream
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from holdall.core.errors import HoldallError
-    from holdall.objects.contract import Data, ObjectStore, Upload
+    from holdall.objects.contract import Data, Upload
     from holdall.objects.results import Capabilities, ObjectMeta, ObjectStream, Page, UploadInfo
     from holdall.objects.sources import Writable
 
@@ -65,6 +67,8 @@ class AsyncDataStore:
     """
 
     def __init__(self, store: ObjectStore) -> None:
+        if not isinstance(store, ObjectStore):
+            raise TypeError("a face stands before a store; holdall.open opens one by its address")
         self._store = store
         self._root = store.root
         self._child = store.root.children(partial(_rare, store.root))
@@ -115,7 +119,7 @@ class AsyncDataStore:
         Raises:
             InvalidKey: It breaks a rule of keys; says which.
         """
-        return self._child(key) if isinstance(key, str) else key
+        return self._child(key) if isinstance(key, str) else _checked(key)
 
     def construct_reference(self, base: str | Reference, *segments: str) -> Reference:
         """The address that segments lead to from another address, of any store."""
@@ -155,7 +159,7 @@ class AsyncDataStore:
         """
         ref = self.reference(key)
         options = write_options(keywords) if keywords else WRITE
-        if not isinstance(data, (bytes, bytearray, memoryview)):
+        if not isinstance(data, (bytes, bytearray, memoryview, str)):
             return await write_stream(self._store, ref, data, size, options)
         data = plain(data)
         if size is not None and size != len(data):
@@ -209,6 +213,8 @@ class AsyncDataStore:
 
         One that another process is writing to now is left alone.
         """
+        if not isinstance(older_than, timedelta):
+            raise TypeError(f"older_than is a timedelta, not {type(older_than).__name__}")
         limit = time_ns() - older_than // timedelta(microseconds=1) * 1000
         purged = 0
         old = [info async for info in self.uploads(prefix) if info.begun_ns <= limit]
@@ -248,6 +254,8 @@ class AsyncDataStore:
         """
         options = GET
         if start or end is not None or if_match is not None or max_size:
+            if if_match is not None:
+                check_text("if_match", if_match)
             options = GetOptions(start=start, end=end, if_match=if_match, max_size=max_size)
         stream = await self._store.get(self.reference(key), options)
         return await stream.read_all() if stream.whole is None else stream.whole
@@ -299,6 +307,8 @@ class AsyncDataStore:
 
         All chunks are of the same object, also when a writer replaces it meanwhile.
         """
+        if chunk_size < 1:
+            raise ValueError(f"chunk_size is {chunk_size}: a chunk has at least one byte")
         stream = await self.open_reader(key, start=start, end=end)
         async with stream:
             while chunk := await stream.read(chunk_size):
@@ -380,6 +390,8 @@ class AsyncDataStore:
             cursor: The `token` of the page before; None for the first page.
             delimiter: Answer only what is one level down.
         """
+        if max_items < 1:
+            raise ValueError(f"max_items is {max_items}: a page has room for at least one")
         options = ListOptions(delimiter=delimiter, max_items=max_items, token=cursor)
         return await self._store.list(self._folder(prefix), options)
 
@@ -407,7 +419,9 @@ class AsyncDataStore:
         Raises:
             PreconditionFailed: It has another etag than `if_match`.
         """
-        options = DELETE if if_match is None else DeleteOptions(if_match=if_match)
+        options = DELETE
+        if if_match is not None:
+            options = DeleteOptions(if_match=check_text("if_match", if_match))
         for failure in await self._store.delete((self.reference(key),), options):
             raise failure.error
 
@@ -418,6 +432,8 @@ class AsyncDataStore:
             PartialFailure: Some could not be deleted; its `errors` know which. All the others
                 are deleted.
         """
+        if isinstance(keys, (str, Reference)):
+            raise TypeError("delete_many takes several keys; delete takes one")
         refs = [self.reference(key) for key in keys]
         errors: list[HoldallError] = []
         for at in range(0, len(refs), _DELETE_BATCH):
@@ -520,11 +536,24 @@ class AsyncDataStore:
         return AsyncDataStore, (self._store,)
 
 
+def _checked(key: object) -> Reference:
+    if isinstance(key, Reference):
+        return key
+    hint = "; as_posix() makes text of it" if isinstance(key, PurePath) else ""
+    raise TypeError(f"a key is text or a Reference, not {type(key).__name__}{hint}")
+
+
 def _rare(root: Reference, key: str) -> Reference:
     """The address, in a store opened at `root`, of what is not plainly a key."""
     if "://" not in key and not key.startswith("/"):
         return root.child(key)
     ref = Reference.parse(key)
+    if key.startswith("/") and not root.holds(ref):
+        raise InvalidKey(
+            f"{key!r} is the path of a file, and does not lie under {root}. A key begins without "
+            f"'/': {key.lstrip('/')!r}",
+            reference=ref,
+        )
     if not ref.relative_to(root):
         raise InvalidKey(f"{ref} is the store itself and no object", reference=ref)
     return ref

@@ -31,7 +31,8 @@ class ObjectReader(io.RawIOBase):
         super().__init__()
         self._store = store
         self._ref = ref
-        self._stream: ObjectStream | None = drive(store.get(ref, GET))
+        self._stream: ObjectStream | None = None  # for `close`, should the next line raise
+        self._stream = drive(store.get(ref, GET))
         self.meta: ObjectMeta = self._stream.meta
         self._position = 0
         self._stream_at = 0

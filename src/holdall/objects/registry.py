@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import parse_qsl
 
 from holdall.core.config import literal, load_settings, read_settings, same_name, take_text
-from holdall.core.errors import InvalidConfig
+from holdall.core.errors import InvalidConfig, InvalidKey
 from holdall.core.reference import Reference
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _BUILT_IN = {
     "file": "holdall.objects.backends.local:LocalStore",
     "memory": "holdall.objects.backends.memory:MemoryStore",
 }
+_PLANNED = {"s3", "minio", "gs", "gcs", "az", "azure", "abfs", "abfss", "redis"}
 _SYNONYMS = {"local": "file", "mem": "memory"}
 
 
@@ -48,6 +49,11 @@ def open_store(place: Place, runtime: Runtime) -> ObjectStore:
         InvalidConfig: No such backend, or a setting cannot be; names it.
         InvalidKey: The address is none.
     """
+    if not isinstance(place, (str, os.PathLike, Reference, Mapping)):
+        raise TypeError(
+            "a place is a URL, a path, a Reference or a mapping of settings, "
+            f"not {type(place).__name__}"
+        )
     if isinstance(place, Mapping):
         return _open_settings(place, None, runtime)
     if isinstance(place, os.PathLike):
@@ -76,9 +82,17 @@ def store_class(name: str) -> type[ObjectStore]:
     for entry in brought:
         if entry.name == name:
             return cast("type[ObjectStore]", entry.load())
-    known = ", ".join(sorted({*_BUILT_IN, *brought.names}))
+    known = sorted({*_BUILT_IN, *brought.names})
+    if name in _PLANNED:
+        raise InvalidConfig(
+            f"this version has no store for {name!r} yet; it has {', '.join(known)}"
+        )
+    import difflib
+
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
     raise InvalidConfig(
-        f"no store is known for {name!r}; known are {known}. "
+        f"no store is known for {name!r}; known are {', '.join(known)}.{hint} "
         f"A package brings one by an entry point of the group {ENTRY_POINTS!r}"
     )
 
@@ -87,7 +101,19 @@ def _open_url(
     text: str, settings: Mapping[str, Any], file: str | None, runtime: Runtime
 ) -> ObjectStore:
     query: dict[str, Any] = {}
-    if "://" in text:
+    scheme, mark, _ = text.partition("://")
+    if not mark and not text.startswith("/"):
+        scheme, colon, rest = text.partition(":")
+        way = f"{scheme}://{rest}" if colon and scheme in {*_BUILT_IN, *_SYNONYMS} else None
+        raise InvalidKey(
+            f"{text!r} is no address: write {way}"
+            if way
+            else f"{'the text' if '@' in text else repr(text)} is no address. Write a URL such as "
+            "file:///srv/data, an absolute path, or pathlib.Path(…) for a folder or a "
+            "configuration file, relative ones too"
+        )
+    if mark:
+        store_class(scheme.lower())  # an unknown scheme is said before anything about the rest
         text, _, rest = text.partition("?")
         query = literal(dict(parse_qsl(rest, keep_blank_values=True)))
     return _open_reference(Reference.parse(text, folder=True), {**query, **settings}, file, runtime)
@@ -109,12 +135,22 @@ def _open_reference(
 
 def _open_settings(settings: Mapping[str, Any], file: str | None, runtime: Runtime) -> ObjectStore:
     rest = dict(settings)
+    rest = {
+        key: os.fspath(value) if isinstance(value, os.PathLike) else value
+        for key, value in rest.items()
+    }
     url = take_text(rest, "url", place=file)
     if url is not None:
+        if any(same_name(str(key), "type") for key in rest):
+            raise InvalidConfig(f"give 'type' or 'url', not both{f', in {file}' if file else ''}")
         return _open_url(url, rest, file, runtime)
     name = take_text(rest, "type", place=file)
     if name is None:
-        where = f" in {file}" if file else ""
-        raise InvalidConfig(f"the setting 'type' (or 'url') is missing{where}: 'file', 'memory'…")
+        where = f" at the top of {file}" if file else ""
+        given = ", ".join(map(repr, rest)) or "no setting"
+        raise InvalidConfig(
+            f"the setting 'type' or 'url' is missing{where}, which says what to open, such as "
+            f"'file' or 'memory'; there is {given}"
+        )
     kind = store_class(name)
     return kind.open(load_settings(kind.settings_type, rest, place=file), runtime)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from holdall.objects.options import PART_BYTES, WriteOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable
 
     from holdall.core.runtime import Runtime
     from holdall.objects.contract import Data
@@ -18,6 +18,7 @@ CHUNK_BYTES = 1024 * 1024
 """How much is asked of a reader at once, and gathered from small writes."""
 
 _END = object()
+_HEXADECIMAL = frozenset("0123456789abcdef")
 
 
 class Readable(Protocol):
@@ -59,22 +60,55 @@ class WriteKeywords(TypedDict, total=False):
 
 
 def plain(data: Data) -> Data:
-    """The same bytes, counted in bytes and in one piece, whatever a memoryview makes of them."""
-    if not isinstance(data, memoryview) or (data.itemsize == 1 and data.c_contiguous):
+    """The same bytes, counted in bytes and in one piece, whatever a memoryview makes of them.
+
+    Raises:
+        TypeError: They are no bytes; says what to do with a text.
+    """
+    if isinstance(data, (bytes, bytearray)):
+        return data
+    if not isinstance(data, memoryview):
+        raise TypeError(_no_bytes(data))
+    if data.itemsize == 1 and data.c_contiguous:
         return data
     return data.cast("B") if data.c_contiguous else data.tobytes()
 
 
+def _no_bytes(data: object) -> str:
+    if isinstance(data, str):
+        return "bytes can be written, and this is text: encode it first, with .encode()"
+    return f"bytes can be written, and this is {type(data).__name__}"
+
+
 def write_options(keywords: WriteKeywords) -> WriteOptions:
-    """Make options of keyword arguments."""
+    """Make options of keyword arguments.
+
+    Raises:
+        TypeError: One is of another type than its field.
+        ValueError: A digest is not written in hexadecimal digits of its length.
+    """
     given: dict[str, Any] = {name: value for name, value in keywords.items() if value is not None}
-    for name in ("metadata", "tags"):
+    for name, value in given.items():
+        if name not in {"metadata", "tags"}:
+            given[name] = check_text(name, value)
+        elif isinstance(value, Mapping):
+            given[name] = dict(value)
+        else:
+            raise TypeError(f"{name} are a mapping of text to text, not {type(value).__name__}")
+    for name, digits in (("content_md5", 32), ("sha256", 64)):
         if name in given:
-            given[name] = dict(given[name])
-    for name in ("content_md5", "sha256"):
-        if name in given:
-            given[name] = given[name].lower()
+            given[name] = digest = given[name].lower()
+            if len(digest) != digits or not _HEXADECIMAL.issuperset(digest):
+                raise ValueError(f"{name} is {digits} hexadecimal digits, and {digest!r} is not")
     return WriteOptions(**given)
+
+
+def check_text(name: str, value: object) -> str:
+    """Raise `TypeError` unless an argument is text; answer it."""
+    if isinstance(value, str):
+        return value
+    hint = " such as meta.etag" if name in {"if_match", "if_none_match"} else ""
+    raise TypeError(f"{name} is text{hint}, not {type(value).__name__}")
 
 
 async def chunks_of(source: AsyncStream, runtime: Runtime) -> AsyncGenerator[Data, None]:
@@ -86,8 +120,6 @@ async def chunks_of(source: AsyncStream, runtime: Runtime) -> AsyncGenerator[Dat
     pieces = _pieces_of(source, runtime)
     try:
         async for given in pieces:
-            if not isinstance(given, (bytes, bytearray, memoryview)):
-                raise TypeError(f"bytes can be written, and the source gave {type(given).__name__}")
             piece = plain(given)
             if len(piece) <= PART_BYTES:
                 yield piece

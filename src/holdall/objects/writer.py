@@ -258,7 +258,7 @@ class BlockingUpload:
 
     def write(self, data: Data) -> None:
         """Append bytes."""
-        drive(self._upload.write(data))
+        drive(self._upload.write(plain(data)))
 
     def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
         """Make it the object, whole or not at all."""

@@ -11,7 +11,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import pytest
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("holdall.testing needs pytest: pip install pytest") from error
 
 if TYPE_CHECKING:
     from holdall.testing.objects import ObjectStoreSuite

@@ -64,7 +64,11 @@ class LocalStore(ObjectStore):
 
     def __init__(self, settings: LocalSettings, runtime: Runtime) -> None:
         if not settings.path.startswith("/"):
-            raise InvalidConfig(f"the setting 'path' must be absolute, and is {settings.path!r}")
+            raise InvalidConfig(
+                f"the setting 'path' is {settings.path!r}, and must be absolute: begin it with '/'"
+            )
+        if settings.lock_timeout.total_seconds() < 0:
+            raise InvalidConfig(f"the setting 'lock_timeout' is {settings.lock_timeout}: below 0")
         root = Reference.parse(settings.path, folder=True)
         super().__init__(root, settings, runtime)
         self._capabilities = Capabilities(

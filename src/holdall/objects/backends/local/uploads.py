@@ -213,6 +213,7 @@ class LocalUpload(Upload):
         self.offset = os.fstat(descriptor).st_size
 
     async def write(self, data: Data) -> None:
+        self._open()
         view = memoryview(data).cast("B")
         for at in range(0, len(view), PART_BYTES):
             await self._files.runtime.call(self._append, None, view[at : at + PART_BYTES])
