@@ -35,7 +35,14 @@ from holdall.objects.options import (
     ListOptions,
     SignOptions,
 )
-from holdall.objects.sources import AsyncStream, WriteKeywords, check_text, plain, write_options
+from holdall.objects.sources import (
+    AsyncStream,
+    WriteKeywords,
+    check_text,
+    plain,
+    write_options,
+    write_out,
+)
 from holdall.objects.writer import AsyncObjectWriter, write_stream
 
 if TYPE_CHECKING:
@@ -277,9 +284,7 @@ class AsyncDataStore:
             raise InvalidRange(f"{ref}: the offset {offset} is below 0", reference=ref)
         async with await self._store.get(ref, GetOptions(start=offset)) as stream:
             while chunk := await stream.read(PART_BYTES):
-                answer = await self._store.runtime.call(writer.write, None, chunk)
-                if hasattr(answer, "__await__"):
-                    await answer
+                await write_out(writer, chunk, self._store.runtime)
                 count += len(chunk)
         return count
 
@@ -431,6 +436,7 @@ class AsyncDataStore:
         Raises:
             PartialFailure: Some could not be deleted; its `errors` know which. All the others
                 are deleted.
+            InvalidKey: One is no key, or an address elsewhere; nothing is deleted.
         """
         if isinstance(keys, (str, Reference)):
             raise TypeError("delete_many takes several keys; delete takes one")

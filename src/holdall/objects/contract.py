@@ -256,7 +256,7 @@ class ObjectStore(ABC):
     @final
     def config_json(self) -> str:
         """The configuration as JSON text, without secrets; `from_config_json` reads it."""
-        settings = msgspec.to_builtins(self._settings)
+        settings = literal(msgspec.to_builtins(self._settings))
         return msgspec.json.encode({"type": self.type, **settings}).decode()
 
     @final
@@ -265,7 +265,7 @@ class ObjectStore(ABC):
         """Open the store that a `config_json` describes, of whichever type."""
         from holdall.objects.registry import open_store
 
-        return open_store(literal(msgspec.json.decode(text)), runtime)
+        return open_store(msgspec.json.decode(text), runtime)
 
     @final
     def __reduce__(self) -> tuple[Any, ...]:

@@ -316,6 +316,7 @@ class DataStore:
         Raises:
             PartialFailure: Some could not be deleted; its `errors` know which. All the others
                 are deleted.
+            InvalidKey: One is no key, or an address elsewhere; nothing is deleted.
         """
         drive(self._face.delete_many(keys))
 

@@ -30,7 +30,10 @@ def open(place: Place) -> DataStore:
 
 
 def open_async(place: Place) -> AsyncDataStore:
-    """Open a store of objects for asyncio; the arguments of `open`. Nothing waits here."""
+    """Open a store of objects for asyncio; the arguments of `open`.
+
+    Nothing waits here, but for a `pathlib.Path`, which is looked up on the disk.
+    """
     # asyncio takes longer to import than all of this package.
     from holdall.core.runtime.loop import LoopRuntime
     from holdall.objects.async_data_store import AsyncDataStore

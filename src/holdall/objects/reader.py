@@ -51,7 +51,10 @@ class ObjectReader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go elsewhere; nothing is asked of the store before the next read."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.meta.size}[whence]
+        starts = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.meta.size}
+        if whence not in starts:
+            raise ValueError(f"whence is 0, 1 or 2, and not {whence}")
+        start = starts[whence]
         if start + offset < 0:
             raise ValueError(f"{self._ref}: cannot seek to {start + offset}")
         self._position = start + offset

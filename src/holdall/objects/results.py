@@ -72,6 +72,8 @@ class ObjectMeta(Struct, frozen=True, gc=False):
         content_md5: Hexadecimal MD5, where the writer or the service gave one.
         sha256: Hexadecimal SHA-256, where the writer gave one.
         storage_class: The service's name of it, where it has classes.
+        changed: Whether another program changed its content in place, since it was written
+            here; the digests that were recorded are not told then.
     """
 
     base: Reference
@@ -85,6 +87,7 @@ class ObjectMeta(Struct, frozen=True, gc=False):
     content_md5: str | None = None
     sha256: str | None = None
     storage_class: str | None = None
+    changed: bool = False
 
     @property
     def ref(self) -> Reference:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping
 from inspect import isawaitable
+from io import RawIOBase
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from holdall.objects.options import PART_BYTES, WriteOptions
@@ -38,8 +39,8 @@ class AsyncReadable(Protocol):
 class Writable(Protocol):
     """A binary file, or anything with its `write`."""
 
-    def write(self, data: bytes, /) -> object:
-        """Take bytes."""
+    def write(self, data: Any, /) -> object:
+        """Take bytes; answer how many, or nothing for all of them."""
 
 
 Stream = Readable | Iterable["Data"]
@@ -47,7 +48,10 @@ AsyncStream = Readable | AsyncReadable | Iterable["Data"] | AsyncIterable["Data"
 
 
 class WriteKeywords(TypedDict, total=False):
-    """The fields of `WriteOptions`, as keyword arguments; None counts as not given."""
+    """The fields of `WriteOptions`, as keyword arguments; None counts as not given.
+
+    But `if_match=None` is refused: it is an etag that was not there, and no wish to overwrite.
+    """
 
     content_type: str | None
     metadata: Mapping[str, str] | None
@@ -87,6 +91,11 @@ def write_options(keywords: WriteKeywords) -> WriteOptions:
         TypeError: One is of another type than its field.
         ValueError: A digest is not written in hexadecimal digits of its length.
     """
+    if "if_match" in keywords and keywords["if_match"] is None:
+        raise ValueError(
+            "if_match is None: to write without a condition leave it out. "
+            "A listing has etags only with etags=True"
+        )
     given: dict[str, Any] = {name: value for name, value in keywords.items() if value is not None}
     for name, value in given.items():
         if name not in {"metadata", "tags"}:
@@ -101,6 +110,19 @@ def write_options(keywords: WriteKeywords) -> WriteOptions:
             if len(digest) != digits or not _HEXADECIMAL.issuperset(digest):
                 raise ValueError(f"{name} is {digits} hexadecimal digits, and {digest!r} is not")
     return WriteOptions(**given)
+
+
+async def write_out(writer: Writable, data: bytes, runtime: Runtime) -> None:
+    """Hand all the bytes to a writer, which may take fewer in one call, as raw files do."""
+    view = memoryview(data)
+    while view:
+        answer = await runtime.call(writer.write, None, view)
+        if isawaitable(answer):
+            answer = await answer
+        if answer is None and isinstance(writer, RawIOBase):
+            raise BlockingIOError("the writer takes nothing now: it is in non-blocking mode")
+        # Whatever answers no number is no raw file, and has taken everything.
+        view = view[answer:] if isinstance(answer, int) else view[:0]
 
 
 def check_text(name: str, value: object) -> str:
@@ -138,6 +160,10 @@ async def _pieces_of(source: AsyncStream, runtime: Runtime) -> AsyncGenerator[Da
             piece = await runtime.call(read, None, CHUNK_BYTES)
             if isawaitable(piece):
                 piece = await piece
+            if piece is None:
+                raise BlockingIOError(
+                    "the reader has nothing yet, and does not wait: it is in non-blocking mode"
+                )
             if not piece:
                 return
             yield piece

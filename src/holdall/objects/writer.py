@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from io import UnsupportedOperation
 from typing import TYPE_CHECKING, final
 
 from holdall.core.errors import Corrupt, HoldallError, KeyConflict, PreconditionFailed
@@ -9,6 +11,7 @@ from holdall.core.runtime.blocking import drive
 from holdall.objects.sources import CHUNK_BYTES, chunks_of, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from holdall.core.reference import Reference
@@ -32,15 +35,16 @@ async def write_stream(
     """
     upload = await store.upload(ref, options, None)
     chunks = chunks_of(source, store.runtime)
+    useless = False
     try:
         async for chunk in chunks:
             await upload.write(chunk)
             if size is not None and upload.offset > size:
-                await upload.abort()
+                useless = True
                 raise Corrupt(f"{ref}: more than the {size} announced bytes came", reference=ref)
         return await upload.commit(size)
     except BaseException as error:
-        useless = upload.offset == 0 or isinstance(error, (PreconditionFailed, KeyConflict))
+        useless |= upload.offset == 0 or isinstance(error, (PreconditionFailed, KeyConflict))
         if useless or store.capabilities.resume == "none":
             await upload.abort()
         else:
@@ -55,9 +59,9 @@ async def write_stream(
 class AsyncObjectWriter:
     """An object being written; it is there once the `async with` block ends well.
 
-    An exception in the block forgets what was written; nothing is published. A writer that is
-    dropped without either publishes nothing, and leaves its bytes staged. Small writes are
-    gathered.
+    An exception in the block forgets what was written; nothing is published. After an error of
+    its own nothing can be published either, since bytes may be missing. A writer that is dropped
+    publishes nothing, and leaves its bytes staged. Small writes are gathered.
 
     Attributes:
         meta: What is known of the object, once it is there.
@@ -67,6 +71,7 @@ class AsyncObjectWriter:
         self._upload = upload
         self._gathered = bytearray()
         self._open = True
+        self._failed: BaseException | None = None
         self.meta: ObjectMeta | None = None
 
     @property
@@ -88,22 +93,26 @@ class AsyncObjectWriter:
 
         Raises:
             ValueError: The writer is closed.
+            Corrupt: A write before this one failed.
         """
-        if not self._open:
-            raise ValueError(f"the writer of {self.ref} is closed")
         data = plain(data)
-        if len(data) + len(self._gathered) < CHUNK_BYTES:
-            self._gathered += data
+        with self._failing():
+            if len(data) + len(self._gathered) < CHUNK_BYTES:
+                self._gathered += data
+                return len(data)
+            await self._hand_over()
+            if len(data) < CHUNK_BYTES:
+                self._gathered += data
+            else:
+                await self._upload.write(data)
             return len(data)
-        await self.flush()
-        if len(data) < CHUNK_BYTES:
-            self._gathered += data
-        else:
-            await self._upload.write(data)
-        return len(data)
 
     async def flush(self) -> None:
         """Hand over what was gathered."""
+        with self._failing():
+            await self._hand_over()
+
+    async def _hand_over(self) -> None:
         if self._gathered:
             gathered, self._gathered = self._gathered, bytearray()
             await self._upload.write(gathered)
@@ -114,10 +123,14 @@ class AsyncObjectWriter:
         Args:
             size: How many bytes it must have; None leaves that unchecked.
             sha256: Hexadecimal digest that they must have.
+
+        Raises:
+            Corrupt: A write failed, or size or digest are not these.
         """
         if self.meta is None:
-            await self.flush()
-            self.meta = await self._upload.commit(size, sha256)
+            with self._failing():
+                await self._hand_over()
+                self.meta = await self._upload.commit(size, sha256)
             self._open = False
             await self._upload.close()
         return self.meta
@@ -129,6 +142,23 @@ class AsyncObjectWriter:
             self._gathered.clear()
             await self._upload.abort()
             await self._upload.close()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Remember an error: what was being written then may be missing, wholly or in part."""
+        if not self._open:
+            raise ValueError(f"the writer of {self.ref} is closed")
+        if self._failed is not None:
+            raise Corrupt(
+                f"{self.ref}: a write failed before, so that bytes may be missing; nothing is "
+                f"published. It was: {self._failed}",
+                reference=self.ref,
+            )
+        try:
+            yield
+        except BaseException as error:
+            self._failed = error
+            raise
 
     async def __aenter__(self) -> AsyncObjectWriter:
         return self
@@ -155,12 +185,20 @@ class AsyncObjectWriter:
 class ObjectWriter:
     """A binary file that becomes an object once it is closed, or its `with` block ends well.
 
-    An exception in the block forgets what was written; nothing is published. So does dropping
-    the writer without `close`. Small writes are gathered.
+    An exception in the block forgets what was written; nothing is published. In a block `close`
+    only ends the writing, since a wrapper closes what it wraps whether all went well or not; the
+    end of the block decides. So text goes through two of them, in this order:
+
+        with store.open_writer(key) as file, io.TextIOWrapper(file, "utf-8") as text: ...
+
+    After an error of its own nothing can be published. A writer that is dropped without `close`
+    publishes nothing. Small writes are gathered.
     """
 
     def __init__(self, writer: AsyncObjectWriter) -> None:
         self._writer = writer
+        self._in_block = False
+        self._ended = False
 
     @property
     def ref(self) -> Reference:
@@ -174,12 +212,24 @@ class ObjectWriter:
 
     @property
     def closed(self) -> bool:
-        """Whether it was committed or aborted."""
-        return self._writer.closed
+        """Whether nothing more can be written."""
+        return self._ended or self._writer.closed
 
     def write(self, data: Data) -> int:
-        """Append bytes; answer how many."""
+        """Append bytes; answer how many.
+
+        Raises:
+            ValueError: The writer is closed.
+            Corrupt: A write before this one failed.
+        """
+        if self._ended:
+            raise ValueError(f"the writer of {self.ref} is closed")
         return drive(self._writer.write(data))
+
+    def writelines(self, lines: Iterable[Data]) -> None:
+        """Append pieces of bytes."""
+        for line in lines:
+            self.write(line)
 
     def flush(self) -> None:
         """Hand over what was gathered; it is not visible yet."""
@@ -199,12 +249,41 @@ class ObjectWriter:
         drive(self._writer.abort())
 
     def close(self) -> None:
-        """Make it the object, unless it was committed or aborted already."""
-        if not self.closed:
-            self.commit()
+        """End the writing; outside of a block, make it the object.
+
+        When that fails, what was written is forgotten and nothing is published.
+        """
+        if self.closed:
+            return
+        if self._in_block:
+            self.flush()
+            self._ended = True
+        else:
+            drive(self._writer.__aexit__(None, None, None))
+
+    @property
+    def name(self) -> str:
+        """The address of what it will become, which is what a file calls its name."""
+        return str(self.ref)
 
     def readable(self) -> bool:
         """False: it can only be written."""
+        return False
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Raise `io.UnsupportedOperation`: it can only be written."""
+        raise UnsupportedOperation(f"the writer of {self.ref} cannot read")
+
+    def truncate(self, size: int, /) -> int:
+        """Raise `io.UnsupportedOperation`: bytes are appended."""
+        raise UnsupportedOperation(f"the writer of {self.ref} cannot cut what was written")
+
+    def fileno(self) -> int:
+        """Raise `io.UnsupportedOperation`: there is no descriptor."""
+        raise UnsupportedOperation(f"the writer of {self.ref} has no descriptor")
+
+    def isatty(self) -> bool:
+        """False: it is no terminal."""
         return False
 
     def writable(self) -> bool:
@@ -216,6 +295,7 @@ class ObjectWriter:
         return False
 
     def __enter__(self) -> ObjectWriter:
+        self._in_block = True
         return self
 
     def __exit__(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct, field
 
+from holdall.objects.backends.local.calls import write_all
 from holdall.objects.options import WRITE
 from holdall.objects.results import ObjectMeta
 
@@ -103,6 +104,8 @@ def meta_of(
         kept.tags if tags else None,
         kept.content_md5.hex() if valid and kept.content_md5 else None,
         kept.sha256.hex() if valid and kept.sha256 else None,
+        None,
+        not valid,
     )
 
 
@@ -216,7 +219,7 @@ class Attributes:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(name, flags, 0o600, dir_fd=attributes)
         try:
-            os.write(descriptor, blob)
+            write_all(descriptor, blob)
             self._tree.sync(descriptor)
         finally:
             os.close(descriptor)

@@ -8,7 +8,9 @@ import stat
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from holdall.core.errors import Corrupt
 from holdall.objects.backends.local.attributes import Replaced, etag_of, meta_of
+from holdall.objects.backends.local.calls import inode_of, write_all
 from holdall.objects.backends.local.faults import not_found, translate, translated
 from holdall.objects.integrity import check_conditions
 from holdall.objects.options import PART_BYTES, CopyOptions, WriteOptions
@@ -78,6 +80,7 @@ class Copier:
         keeping = _options_of(copying.kept, copying.status, options.if_none_match)
         key = self._files.key_of(target)
         folder, name, written = copying.folder, copying.name, copying.written
+        copying.check()
         with translated(target):
             return self._files.publish(folder, name, written, key, target, name, keeping)
 
@@ -93,6 +96,8 @@ class Copier:
                 kept = files.attributes.read(descriptor, old, status)
                 check_conditions(etag_of(kept, status), options.if_match, None, source)
                 check_conditions(files.etag_now(new, target), None, options.if_none_match, target)
+                if kept is None:
+                    tree.sync(descriptor)  # another program wrote it, and perhaps did not
                 if new != old:
                     self._rename(old, new, target, status.st_ino)
             finally:
@@ -109,6 +114,8 @@ class Copier:
             files.attributes.move(old, new, inode)
             with translated(target):
                 files.rename(folder, leaf, new, target)
+            if inode_of(leaf, folder) == inode:
+                os.unlink(leaf, dir_fd=folder)  # both names were of one file: no rename was done
             files.attributes.forget(old, inode)
             tree.sync(folder)
         finally:
@@ -144,6 +151,10 @@ class _Copying:
             if self._in_kernel:
                 try:
                     done = os.copy_file_range(self.read, self.written, PART_BYTES)
+                    # Some file systems answer 0 where they mean that they cannot.
+                    if done == 0 and self._position == 0 and self.status.st_size > 0:
+                        self._in_kernel = False
+                        return True
                 except OSError as error:
                     if error.errno not in _NOT_BETWEEN_THESE or self._position:
                         raise
@@ -151,11 +162,21 @@ class _Copying:
                     return True
             else:
                 chunk = os.pread(self.read, PART_BYTES, self._position)
-                done = os.write(self.written, chunk)
+                write_all(self.written, chunk)
+                done = len(chunk)
         except OSError as error:
             raise translate(error, self._source) from error
         self._position += done
         return done > 0
+
+    def check(self) -> None:
+        """Raise `Corrupt` unless as many bytes came as the source had when it was opened."""
+        if self._position != self.status.st_size:
+            raise Corrupt(
+                f"{self._source} had {self.status.st_size} bytes and gave {self._position}: "
+                "another program changed the file in place; copy it again",
+                reference=self._source,
+            )
 
     def close(self) -> None:
         """Let go of everything; what was not published is removed."""

@@ -49,7 +49,8 @@ class translated:  # noqa: N801 - reads as a word where it is used: `with transl
 def translate(error: OSError, ref: Reference) -> HoldallError:
     """The error to raise for an operating system's error about an object."""
     code = error.errno
-    if code in {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}:
+    # ENXIO is what opening a socket says.
+    if code in {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENXIO}:
         return not_found(ref)
     if code == errno.ELOOP:
         return PermissionDenied(

@@ -23,6 +23,7 @@ from holdall.objects.backends.local.attributes import (
     kept_of,
     meta_of,
 )
+from holdall.objects.backends.local.calls import inode_of, write_all
 from holdall.objects.backends.local.faults import conflict, not_found, translate, translated
 from holdall.objects.backends.local.listing import Lister
 from holdall.objects.backends.local.locks import KeyLocks
@@ -147,6 +148,10 @@ class Files:
             kept = self.attributes.read(descriptor, key, status)
         except Replaced:
             return self.look(ref, options)
+        except HoldallError:
+            raise
+        except OSError as error:
+            raise translate(error, ref) from error
         finally:
             os.close(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -180,10 +185,10 @@ class Files:
                 self.check(key, ref, options)  # before bytes are written, and again under lock
             folder, name, descriptor = self.temporary()
             try:
-                _write_all(descriptor, data)
+                write_all(descriptor, data)
                 return self.publish(folder, name, descriptor, key, ref, name, options)
             except BaseException:
-                if _inode(name, folder) is not None:  # else it was renamed, and a sync failed
+                if inode_of(name, folder) is not None:  # else it was renamed, and a sync failed
                     os.unlink(name, dir_fd=folder)
                 raise
             finally:
@@ -222,7 +227,7 @@ class Files:
                     self.check(key, ref, options)
                 self.rename(folder, name, key, ref)
         except BaseException:
-            if _inode(name, folder) is not None:  # else it was renamed, and a sync failed
+            if inode_of(name, folder) is not None:  # else it was renamed, and a sync failed
                 self.attributes.forget(key, status.st_ino)
             raise
         return meta_of(self.root, key, kept, status, False)
@@ -292,49 +297,45 @@ class Files:
         except FileNotFoundError:
             return
         except OSError as error:
-            below = self.lister.open(parent, leaf)
-            if below is None:
-                return
-            try:
-                first = self.lister.first_key(below, key)
-            finally:
-                os.close(below)
+            first = self.lister.first_key(key)
             raise conflict(ref, self.root.known_child(first or key)) from error
 
-    def delete(self, ref: Reference, key: str, options: DeleteOptions) -> None:
-        """Delete an object; `settle` its folder afterwards."""
+    def delete(self, ref: Reference, key: str, options: DeleteOptions) -> bool:
+        """Delete an object; answer whether it was there, to `settle` its folder afterwards."""
         above, _, leaf = key.rpartition("/")
         with translated(ref):
             try:
                 parent = self.tree.open_folder(above)
             except (FileNotFoundError, NotADirectoryError):
-                return
+                return False
             try:
                 # What is not there needs no lock, which would make the workspace.
-                if _inode(leaf, parent) is not None:
-                    with self.locks.hold(key):
-                        self._unlink(ref, key, parent, leaf, options.if_match)
+                if inode_of(leaf, parent) is None:
+                    return False
+                with self.locks.hold(key):
+                    return self._unlink(ref, key, parent, leaf, options.if_match)
             finally:
                 os.close(parent)
 
     def _unlink(
         self, ref: Reference, key: str, parent: int, leaf: str, if_match: str | None
-    ) -> None:
+    ) -> bool:
         try:
             old = os.open(leaf, _HOLD, dir_fd=parent)
         except FileNotFoundError:
-            return
+            return False
         # Open until the end, for the reason given in `_rename_beside`.
         try:
             status = os.fstat(old)
             if stat.S_ISLNK(status.st_mode):
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), leaf)
             if not stat.S_ISREG(status.st_mode):
-                return  # a folder or a device: no object, so there is nothing to delete
+                return False  # a folder or a device: no object, so there is nothing to delete
             if if_match is not None:
                 check_conditions(self.etag_now(key, ref), if_match, None, ref)
             os.unlink(leaf, dir_fd=parent)
             self.attributes.forget(key, status.st_ino)
+            return True
         finally:
             os.close(old)
 
@@ -408,19 +409,3 @@ class Files:
 def _release(locks: KeyLocks, tree: Tree) -> None:
     locks.close()
     tree.close()
-
-
-def _write_all(descriptor: int, data: Data) -> None:
-    if os.write(descriptor, data) != len(data):
-        # One call moves at most 2 GiB, and less when the disk gets full.
-        view = memoryview(data).cast("B")
-        done = os.lseek(descriptor, 0, os.SEEK_CUR)
-        while done < len(view):
-            done += os.write(descriptor, view[done:])
-
-
-def _inode(name: str, folder: int) -> int | None:
-    try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino
-    except FileNotFoundError:
-        return None

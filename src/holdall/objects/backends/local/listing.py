@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from holdall.core.errors import InvalidKey
 from holdall.core.reference import MAX_KEY_BYTES, RESERVED_SEGMENT, check_key
 from holdall.objects.backends.local.attributes import Replaced, etag_of
+from holdall.objects.backends.local.faults import translated
 from holdall.objects.results import ObjectMeta, Page
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _FOREIGN = "\0"  # behind the name of what is no object; no name on disk can hol
 # show in it. Names are kept only when the last change was clearly before.
 _GRAIN_NS = 50_000_000
 _WORTH_KEEPING = 500
+_SHORT = 250  # a key of so many characters is short enough, whatever they are in UTF-8
 
 
 class _Names(NamedTuple):
@@ -93,46 +95,82 @@ class Lister:
             self._base, key, status.st_size, status.st_mtime_ns, etag_of(kept, status)
         )
 
-    def open(self, descriptor: int | None, name: str) -> int | None:
-        """Open a folder below an open one, or by its key; None when it is gone."""
-        try:
-            if descriptor is None:
-                return self._tree.open_folder(name)
-            return self._tree.opener.open_folder(descriptor, name)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            if error.errno != errno.ELOOP or descriptor is None:
-                raise
-            return None  # another program just put a link there
+    def open(self, folder: str) -> int | None:
+        """Open a folder by its key; None when it is gone.
 
-    def first_key(self, descriptor: int, folder: str) -> str | None:
-        """The first object in an open folder, in no order; None when there is none."""
-        for name in self.names(descriptor, folder):
-            if name.endswith(_FOREIGN):
-                continue
-            key = f"{folder}/{name}" if folder else name
-            if not name.endswith("/"):
-                return key
-            below = self.open(descriptor, name[:-1])
-            if below is None:
+        Raises:
+            PermissionDenied: It may not be read; names it.
+        """
+        with translated(self._base.known_child(folder) if folder else self._base):
+            try:
+                return self._tree.open_folder(folder)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def open_below(self, descriptor: int, name: str, folder: str) -> int | None:
+        """Open a folder in an open one; None when it is gone, or somebody just put a link there.
+
+        Args:
+            descriptor: The open folder.
+            name: The folder's name in it.
+            folder: The folder's key.
+        """
+        with translated(self._base.known_child(folder)):
+            try:
+                return self._tree.opener.open_folder(descriptor, name)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            except OSError as error:
+                if error.errno != errno.ELOOP:
+                    raise
+                return None
+
+    def first_key(self, folder: str) -> str | None:
+        """The key of any object under a folder; None when there is none."""
+        pending = [folder]
+        while pending:
+            current = pending.pop()
+            descriptor = self.open(current)
+            if descriptor is None:
                 continue
             try:
-                found = self.first_key(below, key[:-1])
+                names = self.names(descriptor, current)
             finally:
-                os.close(below)
-            if found is not None:
-                return found
+                os.close(descriptor)
+            for name in names:
+                key = f"{current}/{name}" if current else name
+                if name.endswith("/"):
+                    if _fits(key):
+                        pending.append(key[:-1])
+                elif not name.endswith(_FOREIGN) and _fits(key):
+                    return key
         return None
 
 
+class _Level:
+    """A folder that a page goes through: its keys begin with `start`."""
+
+    __slots__ = ("names", "position", "start")
+
+    def __init__(self, start: str, names: list[str]) -> None:
+        self.start = start
+        self.names = names
+        self.position = 0
+
+
 class _PageMaker:
-    """Makes one page."""
+    """Makes one page.
+
+    It goes down and up by a list of its own, since folders may be nested deeper than Python can
+    call, and holds one of them open at a time.
+    """
 
     def __init__(self, lister: Lister, folder: str, options: ListOptions) -> None:
         self._lister = lister
         self._start = f"{folder}/" if folder else ""
         self._options = options
+        self._levels: list[_Level] = []
+        self._descriptor = -1
         self._objects: list[ObjectMeta] = []
         self._folders: list[str] = []
         self._foreign = 0
@@ -140,67 +178,94 @@ class _PageMaker:
         self._full = False
 
     def make(self) -> Page:
-        descriptor = self._lister.open(None, self._start[:-1])
+        descriptor = self._lister.open(self._start[:-1])
         if descriptor is None:
             return Page(())
+        self._descriptor = descriptor
         try:
-            self._folder(descriptor, self._start, self._options.token)
+            self._enter(self._start)
+            if self._options.token is not None:
+                self._go_to(self._options.token)
+            while self._levels and not self._full:
+                self._go_through()
+                if not self._full:
+                    self._leave()
         finally:
-            os.close(descriptor)
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
         token = self._last if self._full else None
         return Page(tuple(self._objects), tuple(self._folders), token, self._foreign)
 
-    def _folder(self, descriptor: int, start: str, token: str | None) -> None:
-        """Add what is in a folder whose keys begin with `start`, behind a token within it."""
-        names = self._lister.names(descriptor, start[:-1])
-        position = 0
-        if token is not None:
+    def _go_to(self, token: str) -> None:
+        """Go behind a key, or behind all of a folder, whose token ends in `/`."""
+        while True:
+            level = self._levels[-1]
             name, slash, rest = token.partition("/")
-            if slash and rest:
-                position = bisect_left(names, f"{name}/")
-                if position < len(names) and names[position] == f"{name}/":
-                    self._below(descriptor, start, names[position], rest)
-                    position += 1
-            else:
-                position = bisect_right(names, token)
+            if not (slash and rest):
+                level.position = bisect_right(level.names, token)
+                return
+            folder = f"{name}/"
+            level.position = bisect_left(level.names, folder)
+            if level.names[level.position : level.position + 1] != [folder]:
+                return
+            level.position += 1
+            if not self._go_below(level.start + folder, name):
+                return
+            token = rest
+
+    def _go_through(self) -> None:
+        """Add what is in the innermost folder, and in those that it leads to, until it ends."""
         lister, objects, etags = self._lister, self._objects, self._options.etags
         room = self._options.max_items
-        # A slice would copy all the names that are left, for every page.
-        for index in range(position, len(names)):
-            if self._full:
-                return
-            name = names[index]
-            last = name[-1]
+        level = self._levels[-1]
+        while level.position < len(level.names):
             if len(objects) + len(self._folders) >= room:
                 self._full = True  # what is foreign counts on the next page, and only there
-            elif last == _FOREIGN:
+                return
+            name = level.names[level.position]
+            level.position += 1
+            key = level.start + name
+            last = name[-1]
+            if last == _FOREIGN or (len(key) > _SHORT and not _fits(key)):
                 self._foreign += 1
-            elif last == "/":
-                self._below(descriptor, start, name, None)
-            else:
-                key = start + name
-                if len(key) > 250 and not _is_key(key):
-                    self._foreign += 1
-                    continue
-                meta = lister.meta(descriptor, name, key, etag=etags)
+            elif last != "/":
+                meta = lister.meta(self._descriptor, name, key, etag=etags)
                 if meta is not None:
                     objects.append(meta)
                     self._last = key[len(self._start) :]
+            elif not self._options.delimiter:
+                if self._go_below(key, name[:-1]):
+                    level = self._levels[-1]
+            else:
+                if lister.first_key(key[:-1]) is not None:
+                    self._folders.append(key[:-1])
+                self._last = key[len(self._start) :]
 
-    def _below(self, descriptor: int, start: str, name: str, token: str | None) -> None:
-        below = self._lister.open(descriptor, name[:-1])
+    def _go_below(self, start: str, name: str) -> bool:
+        below = self._lister.open_below(self._descriptor, name, start[:-1])
         if below is None:
-            return
-        key = start + name
-        try:
-            if not self._options.delimiter:
-                self._folder(below, key, token)
-            elif self._lister.first_key(below, key[:-1]) is not None:
-                self._folders.append(key[:-1])
-        finally:
-            os.close(below)
-        if not self._full:
-            self._last = key[len(self._start) :]  # goes on behind all that is in it
+            return False
+        os.close(self._descriptor)
+        self._descriptor = below
+        self._enter(start)
+        return True
+
+    def _enter(self, start: str) -> None:
+        self._levels.append(_Level(start, self._lister.names(self._descriptor, start[:-1])))
+
+    def _leave(self) -> None:
+        """Go up from a folder that is finished; a token goes on behind all that is in it."""
+        self._last = self._levels.pop().start[len(self._start) :] or None
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        if self._levels:
+            level = self._levels[-1]
+            above = self._lister.open(level.start[:-1])
+            if above is None:
+                level.position = len(level.names)  # it went away meanwhile, and all in it
+            else:
+                self._descriptor = above
 
 
 def _read_names(descriptor: int) -> list[str]:
@@ -225,6 +290,11 @@ def _read_names(descriptor: int) -> list[str]:
 def _is_simple(name: str) -> bool:
     """Whether a name on disk is a segment of a key, for most names: the fast way to say so."""
     return name.isascii() and name.isprintable() and "\\" not in name and len(name) <= 250
+
+
+def _fits(key: str) -> bool:
+    """Whether a key, made of segments that are right, is short enough."""
+    return len(key) <= _SHORT or len(key.encode()) <= MAX_KEY_BYTES
 
 
 def _is_key(text: str) -> bool:

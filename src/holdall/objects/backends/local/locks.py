@@ -7,6 +7,8 @@ import os
 import random
 import threading
 import time
+import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -27,8 +29,8 @@ class KeyLocks:
     """Locks for keys. Keys share 64 of them, so that no file is left for every key.
 
     Each has a descriptor of its own, which stays open: to open it again for every change would
-    cost more than the lock. A forked child opens its own ones, since a lock of `flock` belongs
-    to all who share the descriptor.
+    cost more than the lock. A forked child closes them and opens its own, since a lock of `flock`
+    belongs to all who share the descriptor, and lives as long as one of them does.
 
     Args:
         tree: Where the lock files are.
@@ -39,21 +41,27 @@ class KeyLocks:
         self._tree = tree
         self._patience = patience
         self._stripes = tuple(_Stripe(self, tree, number) for number in range(_STRIPES))
+        _all_locks.add(self)
 
-    def hold(self, key: str) -> _Stripe:
-        """The lock of a key, for `with`."""
-        return self._stripes[crc32(key.encode()) % _STRIPES]
+    def hold(self, key: str) -> _Hold:
+        """The lock of a key, for `with`, once."""
+        return _Hold(self._stripes[crc32(key.encode()) % _STRIPES])
 
     def hold_both(self, one: str, other: str) -> _Several:
-        """The locks of two keys, for `with`."""
-        stripes = {self.hold(one).number, self.hold(other).number}
+        """The locks of two keys, for `with`, once."""
+        numbers = {crc32(key.encode()) % _STRIPES for key in (one, other)}
         # One order for all, so that two who want the same two do not wait for each other.
-        return _Several([self._stripes[number] for number in sorted(stripes)])
+        return _Several([_Hold(self._stripes[number]) for number in sorted(numbers)])
 
     def close(self) -> None:
         """Close the descriptors; they are opened again when needed."""
         for stripe in self._stripes:
             stripe.close()
+
+    def forked(self) -> None:
+        """Go on in a forked child, where nobody has a lock."""
+        for stripe in self._stripes:
+            stripe.forked()
 
     def open(self, number: int) -> int:
         """Open a lock file; answer the descriptor."""
@@ -93,33 +101,81 @@ class KeyLocks:
 
 
 class _Stripe:
-    __slots__ = ("_descriptor", "_generation", "_lock", "_locks", "_owner", "_tree", "number")
+    """One of the locks: what the threads of this process share of it."""
+
+    __slots__ = ("_number", "depth", "descriptor", "generation", "lock", "locks", "tree")
 
     def __init__(self, locks: KeyLocks, tree: Tree, number: int) -> None:
-        self._locks = locks
-        self._tree = tree
-        self.number = number
-        # Nobody takes it twice; but Ctrl-C may come when it was just taken, or just before it is
-        # given back, and then the thread that has it must be able to go on.
-        self._lock = threading.RLock()
-        self._descriptor = -1
-        self._owner = 0
-        self._generation = 0
+        self.locks = locks
+        self.tree = tree
+        self._number = number
+        # A signal handler may write while the thread that it interrupts has the lock.
+        self.lock = threading.RLock()
+        self.depth = 0  # how many have it: a thread, and handlers that interrupted it
+        self.descriptor = -1
+        self.generation = -1
+
+    def reopen(self) -> None:
+        opened = self.locks.open(self._number)
+        # Read after the opening, which may have made the workspace and its lock files again.
+        self._replace(opened, self.tree.generation)
+
+    def close(self) -> None:
+        with self.lock:
+            if not self.depth:  # else a handler closes what it has interrupted
+                self._replace(-1, -1)
+
+    def forked(self) -> None:
+        # Closed and not unlocked, which would unlock it for the parent.
+        self.lock = threading.RLock()
+        self.depth = 0
+        self._replace(-1, -1)
+
+    def _replace(self, descriptor: int, generation: int) -> None:
+        old, self.descriptor = self.descriptor, descriptor
+        self.generation = generation
+        if old >= 0:
+            os.close(old)
+
+
+class _Hold:
+    """One use of a lock.
+
+    Ctrl-C and signal handlers come between two instructions: after a call, and where a function
+    begins. So what is counted is counted where there is neither between the call and the counting;
+    and the lock that Ctrl-C at the beginning of `__exit__` leaves is given back by `__del__`.
+    """
+
+    __slots__ = ("_lock", "_stripe")
+
+    def __init__(self, stripe: _Stripe) -> None:
+        self._stripe = stripe
+        self._lock: threading.RLock | None = None
 
     def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            self._locks.acquire(self._lock)
+        stripe = self._stripe
+        lock = stripe.lock
         try:
-            if self._owner != os.getpid() or self._generation != self._tree.generation:
-                self._reopen()
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._locks.wait(self._descriptor)
+            if not lock.acquire(blocking=False):
+                stripe.locks.acquire(lock)
         except BaseException:
-            if self._owner == os.getpid():
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # Ctrl-C may come after it was taken
-            self._release()
+            with suppress(RuntimeError):  # it was not taken
+                lock.release()
+            raise
+        stripe.depth += 1
+        self._lock = lock
+        try:
+            # A handler keeps the descriptor of the one it has interrupted.
+            if stripe.generation != stripe.tree.generation and (
+                stripe.depth == 1 or stripe.descriptor < 0
+            ):
+                stripe.reopen()
+            try:
+                fcntl.flock(stripe.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stripe.locks.wait(stripe.descriptor)
+        except BaseException:
+            self.__exit__(None, None, None)
             raise
 
     def __exit__(
@@ -128,47 +184,34 @@ class _Stripe:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        lock, self._lock = self._lock, None
+        stripe = self._stripe
+        if lock is not stripe.lock:
+            return  # never taken, or taken before a fork, and then it is the parent's
+        stripe.depth -= 1
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            if not stripe.depth and stripe.descriptor >= 0:
+                fcntl.flock(stripe.descriptor, fcntl.LOCK_UN)
         finally:
-            self._release()  # also when Ctrl-C comes just now
+            lock.release()  # also when Ctrl-C comes just now
 
-    def _release(self) -> None:
-        try:
-            while True:
-                self._lock.release()
-        except RuntimeError:
-            return  # that was the last time it was taken
-
-    def _reopen(self) -> None:
-        self._drop()
-        self._descriptor = self._locks.open(self.number)
-        # Read after the opening, which may have made the workspace and its lock files again.
-        self._generation = self._tree.generation
-        self._owner = os.getpid()
-
-    def _drop(self) -> None:
-        if self._owner == os.getpid():
-            os.close(self._descriptor)
-        self._owner = 0
-
-    def close(self) -> None:
-        with self._lock:
-            self._drop()
+    def __del__(self) -> None:
+        if self._lock is not None:
+            self.__exit__(None, None, None)
 
 
 class _Several:
-    __slots__ = ("_held", "_stripes")
+    __slots__ = ("_held", "_holds")
 
-    def __init__(self, stripes: Sequence[_Stripe]) -> None:
-        self._stripes = stripes
-        self._held: list[_Stripe] = []
+    def __init__(self, holds: Sequence[_Hold]) -> None:
+        self._holds = holds
+        self._held: list[_Hold] = []
 
     def __enter__(self) -> None:
         try:
-            for stripe in self._stripes:
-                stripe.__enter__()
-                self._held.append(stripe)
+            for hold in self._holds:
+                hold.__enter__()
+                self._held.append(hold)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -181,3 +224,14 @@ class _Several:
     ) -> None:
         while self._held:
             self._held.pop().__exit__(kind, error, traceback)
+
+
+_all_locks: weakref.WeakSet[KeyLocks] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for locks in _all_locks:
+        locks.forked()
+
+
+os.register_at_fork(after_in_child=_forked)

@@ -142,8 +142,8 @@ class LocalStore(ObjectStore):
         for ref in refs:
             try:
                 key = files.key_of(ref)
-                await self._call(files.delete, None, ref, key, options)
-                folders[key.rpartition("/")[0]] = None
+                if await self._call(files.delete, None, ref, key, options):
+                    folders[key.rpartition("/")[0]] = None
             except HoldallError as error:
                 failures.append(DeleteFailure(ref, error))
         for folder in folders:

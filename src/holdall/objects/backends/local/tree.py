@@ -8,7 +8,9 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from holdall.core.errors import InvalidConfig
@@ -27,8 +29,21 @@ _STALE_SECONDS = 24 * 3600
 _ROOT = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 
 
+class Descriptor(int):
+    """A descriptor that is closed when nobody refers to it any more.
+
+    Whoever uses the number refers to this object, so that closing a store while another thread
+    works with it cannot close a number under that thread's hands, for others to get.
+    """
+
+    __slots__ = ()
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        close(self)
+
+
 class Workspace(NamedTuple):
-    """Descriptors of the folders under `.holdall`."""
+    """Descriptors of the folders under `.holdall`: each a `Descriptor`, to be kept as it is."""
 
     temporary: int
     locks: int
@@ -51,12 +66,12 @@ class Tree:
         self.opener = opener
         self.open_file: Callable[[str], int] = self._open_first
         """Open a file by its key for reading; answer the descriptor."""
-        self._guard = threading.Lock()
-        self._root: int | None = None
+        self._guard = threading.RLock()  # a signal handler may come back to the same store
+        self._root: Descriptor | None = None
         self._workspace: Workspace | None = None
-        self._retired: list[int] = []
         self.generation = 0
         """Changes whenever the descriptors do."""
+        _trees.add(self)
 
     @property
     def root(self) -> int:
@@ -121,12 +136,13 @@ class Tree:
         for name in path.split("/") if path else ():
             try:
                 done = f"{done}/{name}" if done else name
-                try:
+                with suppress(FileExistsError):
                     os.mkdir(name, _FOLDER_MODE, dir_fd=here)
-                except FileExistsError:
-                    pass
-                else:
-                    self.sync(here)
+                # Also when it was there: who made it may not have come to this yet. Somebody who
+                # comes later still, and finds the whole path by the first line of this function,
+                # is answered without waiting for that, and a power cut in that instant, before
+                # we are through, can take the folder with what was written.
+                self.sync(here)
                 below = self._step(here, name, done)
             finally:
                 os.close(here)
@@ -172,18 +188,16 @@ class Tree:
             sync_to_medium(descriptor)
 
     def close(self) -> None:
-        """Close the descriptors; they are opened again when needed."""
+        """Close the descriptors once nobody uses them; they are opened again when needed."""
         with self._guard:
             self._retire()
-            descriptors, self._retired = self._retired, []
-        for descriptor in descriptors:
-            os.close(descriptor)
+
+    def forked(self) -> None:
+        """Go on in a forked child: the thread that has the guard may not be in it."""
+        self._guard = threading.RLock()
 
     def _retire(self) -> None:
-        # Not closed yet: another thread may be about to use one of these numbers.
         self.generation += 1
-        if self._root is not None:
-            self._retired += (self._root, *(self._workspace or ()))
         self._root = self._workspace = None
         self.open_file = self._open_first
 
@@ -193,7 +207,7 @@ class Tree:
                 if make:
                     self._make_root(self.path)
                 try:
-                    self._root = os.open(self.path, _ROOT)
+                    self._root = Descriptor(os.open(self.path, _ROOT))
                 except NotADirectoryError as error:
                     raise InvalidConfig(
                         f"{self.path} is a file, and a store needs a folder"
@@ -227,11 +241,14 @@ class Tree:
                 names = ("tmp", "locks", "uploads", "attributes")
                 for name in (RESERVED_SEGMENT, *(f"{RESERVED_SEGMENT}/{name}" for name in names)):
                     self._make_once(root, name)
-                opened = [
-                    self.opener.open_folder(root, f"{RESERVED_SEGMENT}/{name}") for name in names
-                ]
-                self._workspace = Workspace(*opened)
-                _remove_stale(self._workspace)
+                workspace = Workspace(
+                    *(
+                        Descriptor(self.opener.open_folder(root, f"{RESERVED_SEGMENT}/{name}"))
+                        for name in names
+                    )
+                )
+                _remove_stale(workspace)
+                self._workspace = workspace
             return self._workspace
 
     def _make_once(self, root: int, path: str) -> None:
@@ -244,6 +261,17 @@ class Tree:
             pass
         finally:
             os.close(parent)
+
+
+_trees: weakref.WeakSet[Tree] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for tree in _trees:
+        tree.forked()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def sync_to_medium(descriptor: int) -> None:

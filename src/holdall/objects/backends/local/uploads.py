@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from holdall.core.errors import NotFound, Unavailable
 from holdall.objects.backends.local.attributes import DAMAGED
+from holdall.objects.backends.local.calls import write_all
 from holdall.objects.backends.local.faults import translated
 from holdall.objects.contract import Data, Upload
 from holdall.objects.integrity import check_upload
@@ -87,23 +88,20 @@ class Staging:
 
     def begin(self, key: str, options: WriteOptions) -> tuple[str, int, Begun]:
         """Make an upload; answer its id, the descriptor of its bytes, and what it becomes."""
-        folder = self._tree.workspace().uploads
         name = os.urandom(16).hex()
         begun = Begun(key, time.time_ns(), options)
+        # The note is whole before there are any bytes, or these could never be found again.
+        temporary, written, note = self._files.temporary()
         try:
-            descriptor = os.open(f"{name}.part", _NEW, 0o600, dir_fd=folder)
-        except FileNotFoundError:
-            if not self._tree.renew_workspace():
-                raise
-            return self.begin(key, options)
+            write_all(note, msgspec.json.encode(begun))
+            self._tree.sync(note)
+            folder = self._tree.workspace().uploads
+            os.rename(written, f"{name}.json", src_dir_fd=temporary, dst_dir_fd=folder)
+        finally:
+            os.close(note)
+        descriptor = os.open(f"{name}.part", _NEW, 0o600, dir_fd=folder)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            note = os.open(f"{name}.json", _NEW, 0o600, dir_fd=folder)
-            try:
-                os.write(note, msgspec.json.encode(begun))
-                self._tree.sync(note)
-            finally:
-                os.close(note)
             self._tree.sync(folder)
         except BaseException:
             os.close(descriptor)
@@ -207,6 +205,7 @@ class LocalUpload(Upload):
         self._staging = staging
         self._files = files
         self._descriptor: int | None = descriptor
+        self._owner = os.getpid()
         self._begun = begun
         self.ref = ref
         self.id = name
@@ -251,11 +250,13 @@ class LocalUpload(Upload):
 
     def _abort(self) -> None:
         if self._descriptor is not None:
-            self._staging.forget(self.id)
+            if self._owner == os.getpid():  # a forked child lets go of its parent's upload only
+                self._staging.forget(self.id)
             self._release()
 
     async def close(self) -> None:
-        self._release()
+        if self._descriptor is not None:
+            await self._files.runtime.call(self._release, None)
 
     def _open(self) -> int:
         if self._descriptor is None:
@@ -265,7 +266,11 @@ class LocalUpload(Upload):
     def _release(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
+            if self._owner == os.getpid():
+                # A forked child may still have it open, which would keep the lock.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
     def __del__(self) -> None:
-        self._release()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
