@@ -127,7 +127,53 @@ def test_an_interruption_has_its_exit_code_and_no_traceback(here: Path) -> None:
 
 def test_an_error_of_the_system_is_one_line(run: Run, here: Path) -> None:
     holdall.open(str(here / "data")).write("k", b"")
-    assert "No such file" in run("get", "data/k", "no/such/folder/k", code=1).stderr
+    (here / "f").write_bytes(b"")
+    assert "Not a directory" in run("get", "data/k", "f/g/k", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ls", ""],
+        ["cat", ""],
+        ["put", "-", ""],
+        ["put", "", "x"],
+        ["get", "a/k", ""],
+        ["cp", "a/k", ""],
+        ["cp", "-r", "", "b"],
+        ["mv", "a/k", ""],
+        ["rm", "-r", "-y", "a", ""],
+        ["sync", "", "b", "--delete"],
+        ["sync", "a", ""],
+        ["verify", "a", ""],
+        ["uploads", ""],
+    ],
+)
+def test_an_empty_place_is_no_place(run: Run, here: Path, words: list[str]) -> None:
+    for name in ("a", "b"):
+        holdall.open(str(here / name)).write("k", b"")
+    assert "the place is empty; write . for this folder" in run(*words, code=2, typed="").stderr
+    assert sorted(os.listdir(here)) == ["a", "b"]
+    assert all(list(holdall.open(str(here / name)).list()) == ["k"] for name in ("a", "b"))
+
+
+@pytest.mark.parametrize("word", ["cat", "stat", "rm"])
+def test_a_dash_is_only_for_put_and_get(run: Run, here: Path, word: str) -> None:
+    assert "only for put" in run(word, "-", code=2).stderr
+
+
+def test_the_help_shows_no_address_that_leads_nowhere(run: Run) -> None:
+    for words in ([], *([name] for name in COMMANDS)):
+        assert "s3://" not in run(*words, "--help").stdout
+
+
+def test_what_the_library_refuses_is_a_mistake_of_the_user(run: Run, here: Path) -> None:
+    result = run("put", "-", "b/x", "-m", "Foo=1", code=2, typed="x")
+    assert result.stderr.startswith("holdall: 'Foo' cannot name metadata")
+    assert result.stderr.count("\n") == 1
+    (here / "f").write_bytes(b"x")
+    run("put", "f", "b/x", "-m", "Foo=1", code=2)
+    run("cat", "f", "--start", "9", "--end", "3", code=2)
 
 
 def test_a_store_above_is_the_nearest_one(here: Path) -> None:

@@ -157,3 +157,22 @@ def test_a_name_that_the_terminal_cannot_show_ends_nothing(process: Run, here: P
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = process("ls", "data", env=environment)
     assert (done.returncode, done.stdout) == (0, b"gr\\xfcn\n")
+
+
+def test_a_device_is_no_folder(run: Run) -> None:
+    assert "is no folder and no file" in run("ls", "/dev/null", code=1).stderr
+
+
+def test_what_may_not_be_looked_at_is_not_called_missing(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.stat
+
+    def refusing(path: Any, *args: Any, **keywords: Any) -> os.stat_result:
+        if str(path).endswith("locked/x"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, *args, **keywords)
+
+    monkeypatch.setattr(os, "stat", refusing)
+    result = run("ls", "locked/x", code=1)
+    assert result.stderr == f"holdall: {here}/locked/x: Permission denied\n"

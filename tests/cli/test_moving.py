@@ -1,13 +1,16 @@
 """put, get, cp, mv and rm."""
 
+import fcntl
 import hashlib
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import holdall
 from cli.conftest import Run
+from holdall.cli.workspaces import no_new_workspace
 from holdall.core.errors import HoldallError
 
 
@@ -108,6 +111,95 @@ def test_get_of_a_damaged_object_writes_nothing(
     assert "damaged" in run("get", "data/k", "out", code=1).stderr
     assert (here / "out").read_bytes() == b"old"
     assert files(here) == ["data", "out"]
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_get_writes_into_a_pipe_and_leaves_it_one(
+    process: Run, here: Path, store: holdall.DataStore, link: bool
+) -> None:
+    data = os.urandom(3_000_000)
+    store.write("k", data)
+    os.mkfifo(here / "pipe")
+    (here / "link").symlink_to("pipe")
+    with subprocess.Popen("cat pipe > seen", shell=True):
+        assert process("get", "data/k", "link" if link else "pipe").returncode == 0
+    assert (here / "seen").read_bytes() == data
+    assert (here / "pipe").is_fifo()
+    assert sorted(os.listdir(here)) == ["data", "link", "pipe", "seen"]
+
+
+@pytest.mark.parametrize("command", ["get", "cp"])
+def test_a_full_device_is_an_error_and_stays(
+    run: Run, here: Path, store: holdall.DataStore, command: str
+) -> None:
+    store.write("k", b"x")
+    (here / "full").symlink_to("/dev/full")
+    result = run(command, "data/k", "full", code=1)
+    assert result.stderr == f"holdall: {here}/full: No space left on device\n"
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_pipe_is_no_place_for_an_object(run: Run, here: Path, store: holdall.DataStore) -> None:
+    store.write("k", b"x")
+    os.mkfifo(here / "data" / "pipe")
+    assert "use holdall get" in run("put", "data/k", "data/pipe", code=2).stderr
+    assert "nothing stays" in run("mv", "data/k", "data/pipe", code=2).stderr
+    assert (here / "data" / "pipe").is_fifo()
+    assert store.exists("k")
+
+
+def test_get_keeps_the_mode_of_a_file(run: Run, here: Path, store: holdall.DataStore) -> None:
+    store.write("k", b"x")
+    (here / "out").write_bytes(b"old")
+    (here / "out").chmod(0o640)
+    run("get", "data/k", "out")
+    assert (here / "out").read_bytes() == b"x"
+    assert (here / "out").stat().st_mode & 0o777 == 0o640
+
+
+def test_get_replaces_no_folder(run: Run, here: Path, store: holdall.DataStore) -> None:
+    store.write("k", b"x")
+    (here / "out" / "k").mkdir(parents=True)
+    assert "is a folder" in run("get", "data/k", "out", code=1).stderr
+
+
+@pytest.mark.parametrize("command", ["get", "cp"])
+def test_the_folder_of_a_file_is_made(
+    run: Run, here: Path, store: holdall.DataStore, command: str
+) -> None:
+    store.write("k", b"x")
+    run(command, "data/k", "no/such/f")
+    assert (here / "no" / "such" / "f").read_bytes() == b"x"
+    run(command, "data/missing", "other/f", code=1)
+    assert not (here / "other").exists()
+
+
+def test_put_reads_a_pipe(process: Run, here: Path, store: holdall.DataStore) -> None:
+    os.mkfifo(here / "pipe")
+    with subprocess.Popen("printf hello > pipe", shell=True):
+        assert process("put", "pipe", "data/k").returncode == 0
+    assert store.read("k") == b"hello"
+
+
+@pytest.mark.parametrize("source", ["-", "f"])
+@pytest.mark.parametrize(
+    ("option", "right", "wrong"),
+    [("--size", "5", "6"), ("--sha256", hashlib.sha256(b"hello").hexdigest().upper(), "0" * 64)],
+)
+def test_put_refuses_what_is_not_as_announced(
+    run: Run, here: Path, store: holdall.DataStore, source: str, option: str, right: str, wrong: str
+) -> None:
+    (here / "f").write_bytes(b"hello")
+    run("put", source, "data/k", option, wrong, code=1, typed="hello")
+    assert not store.exists("k")
+    assert list(store.uploads()) == []
+    run("put", source, "data/k", option, right, typed="hello")
+    assert store.read("k") == b"hello"
+    run("put", "f", "f", "data/", option, right, code=2)
+
+
+def test_a_digest_has_64_digits(run: Run, here: Path) -> None:
+    assert "64" in run("put", "-", "data/k", "--sha256", "abc", code=2, typed="").stderr
 
 
 def test_get_into_a_store_writes_an_object(run: Run, here: Path, store: holdall.DataStore) -> None:
@@ -211,6 +303,38 @@ def test_rm_recursive_takes_the_folder_along(
     assert files(here / "data") == ["k"]
 
 
+@pytest.mark.parametrize("words", [["-r", "-y", "plain/sub"], ["plain/f"]])
+def test_rm_makes_no_store(run: Run, here: Path, words: list[str]) -> None:
+    (here / "plain" / "sub").mkdir(parents=True)
+    (here / "plain" / "sub" / "x").write_bytes(b"")
+    (here / "plain" / "f").write_bytes(b"")
+    run("rm", *words)
+    assert len(os.listdir(here / "plain")) == 1
+    assert not (here / "plain" / ".holdall").exists()
+
+
+def test_rm_leaves_the_store_that_was_one(run: Run, here: Path, store: holdall.DataStore) -> None:
+    store.write("a/b", b"")
+    run("rm", "-r", "-y", "data/a")
+    assert (here / "data" / ".holdall").is_dir()
+
+
+def test_a_workspace_in_use_stays(here: Path) -> None:
+    store = holdall.open(str(here / "data"))
+    with no_new_workspace(store):
+        store.write("k", b"")
+        with store.upload("other") as upload:
+            upload.write(b"x")
+    assert len(list(store.uploads())) == 1
+    other = holdall.open(str(here / "more"))
+    with no_new_workspace(other):
+        other.write("k", b"")
+        lock = os.open(next((here / "more" / ".holdall" / "locks").iterdir()), os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    os.close(lock)
+    assert list((here / "more" / ".holdall" / "locks").iterdir())
+
+
 def test_rm_removes_a_link_and_not_what_it_leads_to(
     run: Run, here: Path, store: holdall.DataStore
 ) -> None:
@@ -230,3 +354,27 @@ def test_a_mistake_is_one_line(process: Run, here: Path) -> None:
     assert done.stderr.count(b"\n") == 1
     with pytest.raises(HoldallError):
         holdall.open(str(here / "data")).read("x")
+
+
+def test_rm_r_of_a_link_removes_nothing_of_what_it_leads_to(
+    run: Run, here: Path, store: holdall.DataStore
+) -> None:
+    (here / "photos").mkdir()
+    (here / "photos" / "p.jpg").write_bytes(b"p")
+    store.write("a", b"")
+    (here / "data" / "link").symlink_to(here / "photos")
+    result = run("rm", "-r", "--yes", "data/link", "data/link/", code=1)
+    assert "is a link" in result.stderr
+    assert files(here / "photos") == ["p.jpg"]
+    assert (here / "data" / "link").is_symlink()
+
+
+def test_verify_finds_an_object_that_was_cut_in_place(
+    run: Run, here: Path, store: holdall.DataStore
+) -> None:
+    (here / "f").write_bytes(b"hello")
+    run("put", "f", "data/g")
+    with (here / "data" / "g").open("r+b") as file:
+        file.truncate(2)
+    result = run("verify", "data", code=1)
+    assert "in place" in result.stdout + result.stderr

@@ -75,7 +75,9 @@ def test_force_permits_an_empty_source(run: Run, here: Path) -> None:
     target = holdall.open(str(here / "to"))
     target.write("old", b"")
     (here / "from").mkdir()
-    run("sync", "from", "to", "--delete", code=1)
+    refused = run("sync", "from", "to", "--delete", code=1).stderr
+    assert "--force permits it" in refused
+    assert "allow_empty" not in refused
     run("sync", "from", "to", "--delete", "--force")
     assert not target.exists("old")
 
@@ -133,11 +135,13 @@ def test_an_interrupted_sync_goes_on(run: Run, here: Path) -> None:
         assert child.stderr is not None
         child.stdout.readline()
         os.kill(child.pid, signal.SIGINT)
+        report = last(child.stdout.read())["report"]
         errors = child.stderr.read()
     assert child.returncode == 130
+    assert report["interrupted"]
     assert errors == "holdall: interrupted; the same command goes on from here\n"
     there = len(list(holdall.open(str(here / "to")).list()))
-    assert 0 < there < 3001
+    assert 0 < report["copied"] <= there < 3001
     assert last(run("verify", "to", "--json").stdout)["ok"] == there
     report = last(run("sync", "from", "to", "--json").stdout)["report"]
     assert (report["skipped"], report["copied"]) == (there, 3001 - there)
@@ -158,7 +162,8 @@ def test_a_resumed_object_is_counted(run: Run, here: Path) -> None:
 def test_verify_says_what_is_sound(run: Run, source: Path) -> None:
     run("sync", "from", "to")
     assert run("verify", "to").stdout == "3 objects verified (5 B read)\n"
-    assert run("verify", "from").stdout.splitlines()[1].startswith("3 objects without a recorded")
+    none = "0 objects verified, 3 without a recorded checksum (5 B read)\n"
+    assert run("verify", "from").stdout == none
     assert run("verify", "from", "to").stdout.startswith("3 objects verified")
 
 
@@ -170,8 +175,52 @@ def test_verify_finds_what_is_damaged(run: Run, here: Path, source: Path) -> Non
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     result = run("verify", "to", code=1)
     assert "1 object damaged" in result.stderr
+    assert "repairs the other: holdall sync --compare content COPY to\n" in result.stderr
     report = last(run("verify", "to", "--json", code=1).stdout)
     assert [failure["key"] for failure in report["damaged"]] == ["a"]
+
+
+def test_what_is_damaged_is_repaired_as_verify_says(run: Run, here: Path, source: Path) -> None:
+    run("sync", "from", "to")
+    path = here / "to" / "a"
+    times = path.stat()
+    path.write_bytes(b"x")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert "3 already the same" in run("sync", "from", "to").stdout
+    said = run("verify", "from", "to", code=1).stderr.splitlines()[-1]
+    way_out = said.partition("holdall sync ")[2].split()
+    assert "copied 1 object (1 B), 2 already the same" in run("sync", *way_out).stdout
+    run("verify", "from", "to")
+
+
+@pytest.mark.parametrize("option", ["--quick", "--size-only"])
+def test_there_is_one_way_to_compare(run: Run, source: Path, option: str) -> None:
+    run("sync", "--compare", "content", option, "from", "to", code=2)
+    run("sync", "--compare", "colour", "from", "to", code=2)
+
+
+def test_strict_wants_a_checksum_of_everything(run: Run, here: Path, source: Path) -> None:
+    run("sync", "from", "to")
+    run("verify", "to", "--strict")
+    (here / "to" / "more").write_bytes(b"x")
+    run("verify", "to")
+    result = run("verify", "to", "--strict", code=1)
+    assert result.stdout == "3 objects verified, 1 without a recorded checksum (6 B read)\n"
+    assert "1 object without a recorded checksum" in result.stderr
+
+
+def test_a_folder_that_may_not_be_read_stops_no_other(run: Run, here: Path, source: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    holdall.open(str(here / "to")).write("old", b"")
+    (source / "b").chmod(0)
+    try:
+        result = run("sync", "from", "to", "--delete", code=1)
+    finally:
+        (source / "b").chmod(0o700)
+    assert "copied 2 objects" in result.stdout
+    assert f"b: file://{source}/b: Permission denied" in result.stderr
+    assert "nothing was deleted" in result.stderr
 
 
 def test_verify_finds_what_is_missing(run: Run, here: Path, source: Path) -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 HELP = """Keep files as objects: in a folder, or wherever an address leads.
 
-A place is an address (file:///srv/data, s3://bucket/folder) or a plain path (./data, ~/data).
-Commands that take one object take - for standard input or output.
+A place is a plain path (./data, ~/data) or an address (file:///srv/data).
+put takes - for standard input, and get takes - for standard output.
 
 \b
   holdall sync ~/photos /mnt/backup/photos       make one hold what the other holds
@@ -92,6 +92,9 @@ def command(function: Callable[..., int | None]) -> Callable[..., None]:
             place = f"{error.filename}: " if error.filename else ""
             complain(f"{place}{error.strerror or error}")
             code = FAILED
+        except (ValueError, TypeError) as error:
+            complain(error)  # how the library refuses an argument
+            code = USAGE
         if code:
             raise typer.Exit(code)
 
@@ -102,7 +105,7 @@ def command(function: Callable[..., int | None]) -> Callable[..., None]:
 def load() -> None:
     """Register all commands."""
     # They do so themselves when imported; not above, because they need what stands there.
-    from holdall.cli import looking, moving, syncing  # noqa: F401
+    from holdall.cli import looking, moving, removing, syncing  # noqa: F401
 
 
 def run(words: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat as stat_module
 import sys
 from heapq import merge
 from typing import TYPE_CHECKING, Annotated
@@ -27,13 +28,18 @@ def found_at(place: str) -> Store | Spot:
 
     Raises:
         NotFound: There is neither.
+        OSError: A folder on the way may not be read.
     """
     path = folder_path(place)
     if path is not None:
-        if os.path.isdir(path):
+        try:
+            mode = os.stat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound(f"{path}: there is nothing") from None
+        if stat_module.S_ISDIR(mode):
             return store_at(place)
-        if not os.path.isfile(path):
-            raise NotFound(f"{path}: there is nothing")
+        if not stat_module.S_ISREG(mode):
+            raise NotFound(f"{path} is no folder and no file, but a device, a pipe or a socket")
         return object_at(place)
     store = store_at(place)
     page = store.list_page(max_items=1)
@@ -60,7 +66,7 @@ def ls(
     \b
     Examples:
       holdall ls /srv/data
-      holdall ls -l s3://archive/2024
+      holdall ls -l file:///srv/data/2024
       holdall ls -r --json ./data | jq -r .key
     """
     found = found_at(place)
@@ -104,12 +110,12 @@ def cat(
     ] = 0,
     end: Annotated[int | None, typer.Option(help="The byte after the last one.")] = None,
 ) -> None:
-    """Write objects to standard output, or a range of their bytes.
+    """Write objects to standard output, or a range of their bytes. It takes no '-'.
 
     \b
     Examples:
       holdall cat /srv/data/app.sql | psql app
-      holdall cat --start 0 --end 512 s3://archive/disk.img | xxd
+      holdall cat --start 0 --end 512 /srv/data/disk.img | xxd
     """
     for text in objects:
         spot = object_at(text)
@@ -128,7 +134,7 @@ def stat(objects: Annotated[list[str], typer.Argument(help="Objects.")], json: J
     \b
     Examples:
       holdall stat /srv/data/report.pdf
-      holdall stat --json s3://archive/a s3://archive/b
+      holdall stat --json /srv/data/a /srv/data/b
     """
     from holdall.cli.output import complain
 
@@ -162,7 +168,7 @@ def du(
     \b
     Examples:
       holdall du /srv/data
-      holdall du -s s3://archive/2024
+      holdall du -s /srv/data/2024
       holdall du --json . | jq .size
     """
     found = found_at(place)

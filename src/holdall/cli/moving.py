@@ -1,38 +1,38 @@
-"""Commands that bring objects somewhere, or remove them: put, get, cp, mv, rm."""
+"""Commands that bring objects somewhere: put, get, cp, mv."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NamedTuple, cast
 
 import typer
 
 from holdall.cli.app import command
-from holdall.cli.files import write_file
-from holdall.cli.output import complain, count_text, say, say_foreign, size_text
+from holdall.cli.files import write_file, write_special
 from holdall.cli.places import (
     Spot,
     is_path,
+    is_special,
     name_of,
     object_at,
     path_of,
-    reference_of,
     store_above,
     store_at,
     with_name,
 )
-from holdall.core.errors import HoldallError, NotFound, PreconditionFailed
+from holdall.cli.workspaces import no_new_workspace
+from holdall.core.errors import PreconditionFailed
+from holdall.objects.options import WriteOptions, check_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from io import BufferedReader
 
-    from holdall.cli.places import Store
 
 _PART_BYTES = 1024 * 1024
-_DELETE_BATCH = 1000
 
 
 @command
@@ -45,8 +45,19 @@ def put(
     metadata: Annotated[
         list[str] | None, typer.Option("--metadata", "-m", help="NAME=VALUE to keep; repeatable.")
     ] = None,
+    size: Annotated[
+        int | None, typer.Option("--size", min=0, help="Bytes there must be, else nothing is kept.")
+    ] = None,
+    sha256: Annotated[
+        str | None,
+        typer.Option("--sha256", help="SHA-256 they must have, in hexadecimal; likewise."),
+    ] = None,
 ) -> None:
     """Write files, or standard input, as objects: whole or not at all.
+
+    put - cannot see whether the program before the | failed: it keeps what came, even if that is
+    nothing. The shell's pipefail shows the failure only afterwards. Give --size or --sha256, or
+    write a file first: pg_dump app > app.sql && holdall put app.sql /srv/data/
 
     A local folder that is written to becomes a store: it gets a folder .holdall for work under
     way. An interrupted put of a large file goes on where it was.
@@ -55,21 +66,55 @@ def put(
     Examples:
       holdall put report.pdf /srv/data/2024/report.pdf
       holdall put *.csv /srv/data/tables/
-      pg_dump app | holdall put - s3://archive/app.sql -m made-by=pg_dump
+      pg_dump app | holdall put - /srv/data/app.sql -m made-by=pg_dump
+      curl -s "$URL" | holdall put - /srv/data/disk.img --size 104857600
     """
     pairs = _pairs(metadata or ())
+    expected = _Expected(size, _digest(sha256))
+    if len(sources) > 1 and expected != _Expected():
+        raise typer.BadParameter("--size and --sha256 are for one source")
     if len(sources) > 1 and with_name(target, "x") == target:
         raise typer.BadParameter(f"{target!r} is no folder, and many sources need one: end it in /")
     for source in sources:
         if source == "-":
             if with_name(target, "x") != target:
                 raise typer.BadParameter(f"{target!r} is a folder, and - has no name: add one")
-            _put_input(object_at(target), content_type, pairs)
+            _put_stream(sys.stdin.buffer, _place_for(target, pairs), content_type, pairs, expected)
             continue
         spot = object_at(source)
         _refuse_folder(source)
-        to = object_at(with_name(target, name_of(source)))
-        _copy(spot, to, content_type, pairs or None)
+        to = _place_for(with_name(target, name_of(source)), pairs)
+        path = path_of(source)
+        if path is not None and (expected != _Expected() or is_special(source)):
+            with open(path, "rb") as file:
+                _put_stream(file, to, content_type, pairs, expected)
+        else:
+            _copy(spot, to, content_type, pairs or None)
+
+
+class _Expected(NamedTuple):
+    """What the bytes of a stream must be; None for what nobody said."""
+
+    size: int | None = None
+    sha256: str | None = None
+
+
+def _digest(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise typer.BadParameter(f"{text!r} is no SHA-256: it has 64 hexadecimal digits")
+    return None if text is None else text.lower()
+
+
+def _place_for(target: str, metadata: dict[str, str]) -> Spot:
+    """Where an object is written, after a look whether it may be."""
+    if is_special(target):
+        raise typer.BadParameter(
+            f"{target!r} is a device, a pipe or a socket, and no object: use holdall get"
+        )
+    spot = object_at(target)
+    options = WriteOptions(metadata=metadata)
+    check_write(options, spot.store.capabilities, spot.store.reference(spot.key))
+    return spot
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:
@@ -82,23 +127,30 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _put_input(spot: Spot, content_type: str | None, metadata: dict[str, str]) -> None:
+def _put_stream(
+    stream: BinaryIO,
+    spot: Spot,
+    content_type: str | None,
+    metadata: dict[str, str],
+    expected: _Expected,
+) -> None:
     digest = hashlib.sha256()
     with spot.store.upload(spot.key, content_type=content_type, metadata=metadata) as upload:
         try:
-            for chunk in _input():
+            for chunk in _pieces(stream):
                 digest.update(chunk)
                 upload.write(chunk)
-            upload.commit(upload.offset, digest.hexdigest())
+            size = upload.offset if expected.size is None else expected.size
+            upload.commit(size, expected.sha256 or digest.hexdigest())
         except BaseException:
             upload.abort()  # what came through a pipe does not come again
             raise
 
 
-def _input() -> Iterator[bytearray]:
-    """Go through standard input, gathered to pieces worth writing."""
+def _pieces(stream: BinaryIO) -> Iterator[bytearray]:
+    """Go through a stream, gathered to pieces worth writing."""
     gathered = bytearray()
-    typed = cast("BufferedReader", sys.stdin.buffer)
+    typed = cast("BufferedReader", stream)
     # Not `read`, which waits for all of a piece without looking whether Ctrl-C was pressed.
     while chunk := typed.read1(_PART_BYTES):
         gathered += chunk
@@ -141,13 +193,14 @@ def get(
     """Write an object to a file of this machine.
 
     It is written whole or not at all, and verified. The file stands alone: nothing appears
-    beside it, unless it lies in a store.
+    beside it, unless it lies in a store. Its folder is made. A file that was there keeps its
+    mode; a device or a pipe is written into.
 
     \b
     Examples:
-      holdall get s3://archive/app.sql
+      holdall get /srv/data/app.sql
       holdall get /srv/data/2024/report.pdf ~/Downloads/
-      holdall get s3://archive/app.sql - | psql app
+      holdall get /srv/data/app.sql - | psql app
     """
     if target == "-":
         spot = object_at(source)
@@ -161,8 +214,11 @@ def get(
 def _bring(source: Spot, target: str) -> None:
     """Copy an object to an address, or to a path, which is a plain file outside of stores."""
     path = path_of(target)
+    if path is not None and is_special(target):
+        write_special(source, path)
+        return
     if is_path(target) and path is not None and store_above(os.path.dirname(path)) is None:
-        write_file(source, os.path.realpath(path))
+        write_file(source, path)
         return
     to = object_at(target)
     if to.store.root == source.store.root:
@@ -186,8 +242,8 @@ def cp(
 
     \b
     Examples:
-      holdall cp /srv/data/report.pdf s3://archive/2024/
-      holdall cp -r s3://archive/2024 ./2024
+      holdall cp /srv/data/report.pdf /mnt/backup/2024/
+      holdall cp -r /mnt/backup/2024 ./2024
     """
     if recursive:
         from holdall.cli.syncing import run_sync
@@ -209,11 +265,13 @@ def mv(
     \b
     Examples:
       holdall mv /srv/data/new.csv /srv/data/2024/new.csv
-      holdall mv /srv/data/old.csv s3://archive/
+      holdall mv /srv/data/old.csv /mnt/backup/
     """
     _refuse_folder(source)
     spot = object_at(source, follow=False)
     target = with_name(target, name_of(source))
+    if is_special(target):
+        raise typer.BadParameter(f"{target!r} is a device, a pipe or a socket: nothing stays there")
     to = object_at(target)
     if to.store.root == spot.store.root:
         spot.store.move(spot.key, to.key)
@@ -221,86 +279,9 @@ def mv(
     etag = spot.store.stat(spot.key).etag
     _bring(spot, target)
     try:
-        spot.store.delete(spot.key, if_match=etag)
+        with no_new_workspace(spot.store):
+            spot.store.delete(spot.key, if_match=etag)
     except PreconditionFailed:
         raise PreconditionFailed(
             f"{spot.address} changed while it was moved: it stays, and {target} holds a copy"
         ) from None
-
-
-@command
-def rm(
-    places: Annotated[list[str], typer.Argument(help="Objects; with -r folders too.")],
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Remove all objects of a folder; asks.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> int:
-    """Remove objects. With -r it counts what is in a folder, and asks.
-
-    \b
-    Examples:
-      holdall rm /srv/data/report.pdf
-      holdall rm -r /srv/data/2019
-      holdall rm -r --yes s3://archive/tmp
-    """
-    code = 0
-    for text in places:
-        try:
-            if not recursive or not _remove_folder(text, yes):
-                _remove_object(text, recursive)
-        except HoldallError as error:
-            complain(error)
-            code = 1
-    return code
-
-
-def _remove_object(text: str, recursive: bool) -> None:
-    spot = object_at(text, follow=False)
-    if not spot.store.exists(spot.key):
-        path = path_of(text)
-        if not recursive and path is not None and os.path.isdir(path):
-            raise NotFound(f"{spot.address} is a folder: use -r to remove all that is in it")
-        raise NotFound(f"{spot.address}: there is nothing")
-    spot.store.delete(spot.key)
-
-
-def _remove_folder(text: str, yes: bool) -> bool:
-    """Remove what is in a folder; answer whether there is such a folder."""
-    store, prefix = _folder_at(text)
-    number = size = foreign = 0
-    for page in store.pages(prefix):
-        foreign += page.foreign
-        number += len(page.objects)
-        size += sum(meta.size for meta in page.objects)
-    if not number:
-        return False
-    place = store.full_path(prefix) if prefix else (store.base_path or str(store.root))
-    if not yes:
-        question = f"Remove {count_text(number)} ({size_text(size)}) from {place}?"
-        if not typer.confirm(question, err=True):
-            raise HoldallError("nothing was removed")
-    batch: list[str] = []
-    for key in store.list(prefix):
-        batch.append(key)
-        if len(batch) == _DELETE_BATCH:
-            store.delete_many(batch)
-            batch = []
-    store.delete_many(batch)
-    say_foreign(foreign)
-    say(f"removed {count_text(number)} from {place}")
-    return True
-
-
-def _folder_at(text: str) -> tuple[Store, str]:
-    """The store that a folder lies in, so that the emptied folder goes too, and its key there."""
-    reference = reference_of(text)
-    if reference.path is None or (not is_path(text) and not os.path.isdir(reference.path)):
-        return store_at(text), ""
-    path = os.path.realpath(reference.path)
-    if os.path.dirname(path) == path:
-        raise typer.BadParameter("the root of this machine is not removed")
-    if os.path.isdir(os.path.join(path, ".holdall")):
-        return store_at(path), ""
-    spot = object_at(path)
-    return spot.store, spot.key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import NamedTuple
 
 import typer
@@ -26,7 +27,12 @@ class Spot(NamedTuple):
 
 
 def is_path(text: str) -> bool:
-    """Whether it is a plain path, and not an address with a scheme."""
+    """Whether it is a plain path, and not an address with a scheme; an empty text is refused.
+
+    Every place goes through here. What a script left empty must not mean the working folder.
+    """
+    if not text:
+        raise typer.BadParameter("the place is empty; write . for this folder")
     return "://" not in text
 
 
@@ -83,6 +89,8 @@ def object_at(text: str, *, follow: bool = True) -> Spot:
         follow: Whether a path that is a symbolic link means what it leads to. It does not for
             who deletes.
     """
+    if text == "-":
+        raise typer.BadParameter("'-' is only for put (input) and get (output); a file is ./-")
     reference = reference_of(text)
     if not reference.key:
         raise typer.BadParameter(f"{text!r} is a whole store, and this takes one object")
@@ -108,6 +116,22 @@ def store_above(folder: str) -> str | None:
         if above == folder:
             return None
         folder = above
+
+
+def is_special(text: str) -> bool:
+    """Whether there is a device, a pipe or a socket at a place: no file and no folder.
+
+    Raises:
+        OSError: Nobody can know, because a folder on the way may not be read.
+    """
+    path = path_of(text)
+    if path is None:
+        return False
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def with_name(text: str, name: str) -> str:

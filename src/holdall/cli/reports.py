@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from holdall.cli.output import complain, count_text, say, say_foreign, size_text
@@ -69,15 +70,27 @@ def report_json(report: SyncReport) -> dict[str, Any]:
     }
 
 
-def say_verified(report: VerifyReport) -> None:
-    """Print what a verification found, and on standard error what is wrong."""
-    say(f"{count_text(report.ok)} verified ({size_text(report.bytes)} read)")
-    if report.unrecorded:
-        say(f"{count_text(report.unrecorded)} without a recorded checksum, readable")
+def say_verified(report: VerifyReport, places: Sequence[str]) -> None:
+    """Print what a verification found, and on standard error what is wrong, and the way out.
+
+    Args:
+        report: What was found.
+        places: What was verified, as typed: one, or two that were compared.
+    """
+    none = f"{report.unrecorded:,} without a recorded checksum "
+    read = f"({size_text(report.bytes)} read)"
+    say(f"{count_text(report.ok)} verified{', ' + none if report.unrecorded else ' '}{read}")
     say_foreign(report.foreign)
     _complain_of(report.damaged, "damaged or different")
     _complain_of(report.unreadable, "unreadable")
     _complain_of(report.missing, "missing on one side")
+    if report.damaged:
+        pair = places if len(places) > 1 else ["COPY", *places]
+        source, target = map(quote, pair)
+        complain(
+            f"if {'the first place' if pair is places else 'a COPY elsewhere'} is sound, this "
+            f"repairs the other: holdall sync --compare content {source} {target}"
+        )
 
 
 def verify_json(report: VerifyReport) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """What fails is reported, and nothing is lost by it."""
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from holdall.core.errors import (
     Unsupported,
 )
 from holdall.objects import transfer
+from holdall.objects.options import ListOptions
 from holdall.objects.transfer import Step, SyncOptions
 from objects.transfer.places import Places, contents, fill
 
@@ -223,3 +226,154 @@ def test_a_conflict_is_told_as_a_step_too(onto_disk: Places) -> None:
     steps: list[Step] = []
     onto_disk.sync(DELETE, on_step=steps.append)
     assert sorted(step.action for step in steps) == ["copy", "fail"]
+
+
+@pytest.fixture
+def locked(monkeypatch: pytest.MonkeyPatch) -> Callable[[DataStore | AsyncDataStore], None]:
+    """Let nobody read the folders named `locked` of a store, as if permissions were missing."""
+    real_scandir = os.scandir
+
+    def refusing(path: Any = ".") -> Any:
+        if str(path).endswith("/locked"):
+            raise PermissionError(13, "Permission denied", path)
+        return real_scandir(path)
+
+    def lock(face: DataStore | AsyncDataStore) -> None:
+        store = face.store
+        real = store.list
+
+        async def partial(ref: Any, *rest: Any) -> Any:
+            if ref.path.endswith("/locked") or ref.relative_to(store.root) in {"", "b", "c"}:
+                raise PermissionDenied(f"{ref}: Permission denied")
+            return await real(ref, *rest)
+
+        setattr(store, "list", partial)  # noqa: B010 (it is a method)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    return lock
+
+
+Lock = Callable[[DataStore | AsyncDataStore], None]
+MORE = {"a": b"1", "b/c": b"2", "b/locked/d": b"3", "b/z": b"4", "c/locked/e": b"", "c-d": b"5"}
+SEEN = ["a", "b/c", "b/z", "c-d"]
+
+
+def test_a_folder_that_may_not_be_read_stops_no_other(files: Places, locked: Lock) -> None:
+    fill(files.source, MORE)
+    (Path(files.source.base_path) / "b" / "link").symlink_to("c")
+    fill(files.target, {"old": b"", "b/locked/d": b"kept"})
+    files.prepare = lambda source, target: locked(source)
+    report = files.sync(DELETE)
+    assert [failure.key for failure in report.failed] == ["b/locked", "c/locked"]
+    assert "source/b/locked: Permission denied" in str(report.failed[0].error)
+    assert (report.copied, report.extra, report.foreign) == (4, 1, 1)
+    assert report.not_deleted is not None
+    assert sorted(contents(files.target)) == sorted([*SEEN, "b/locked/d", "old"])
+    assert files.target.read("b/locked/d") == b"kept"
+
+
+def test_a_folder_of_the_target_that_may_not_be_read_is_left_alone(
+    files: Places, locked: Lock
+) -> None:
+    fill(files.source, MORE)
+    fill(files.target, {"b/locked/d": b"kept"})
+    files.prepare = lambda source, target: locked(target)
+    report = files.sync(DELETE)
+    assert [failure.key for failure in report.failed] == ["b/locked"]
+    assert files.target.read("b/locked/d") == b"kept"
+    assert report.copied == len(MORE) - 1
+
+
+def test_a_listing_that_is_refused_later_on_goes_on_where_it_was(
+    files: Places, locked: Lock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(files.source, MORE)
+
+    def prepare(source: DataStore | AsyncDataStore, target: object) -> None:
+        whole = source.store.list
+        locked(source)
+        refused = source.store.list
+
+        async def once(ref: Any, options: Any) -> Any:
+            if ref == source.root and options.token is None:
+                return await whole(ref, ListOptions(max_items=2))
+            return await refused(ref, options)
+
+        setattr(source.store, "list", once)  # noqa: B010 (it is a method)
+
+    files.prepare = prepare
+    report = files.sync(SyncOptions(workers=1))
+    assert report.copied == 4
+    assert sorted(contents(files.target)) == SEEN
+
+
+def test_what_is_excluded_need_not_be_readable(files: Places, locked: Lock) -> None:
+    fill(files.source, MORE)
+    files.prepare = lambda source, target: locked(source)
+    assert files.sync(SyncOptions(exclude=("*/locked", "a"), workers=2)).ok
+    assert sorted(contents(files.target)) == SEEN[1:]
+
+
+def test_a_plan_says_what_may_not_be_read(files: Places, locked: Lock) -> None:
+    fill(files.source, MORE)
+    one, other = files.source, files.target
+    fill(other, {"b/locked/d": b"kept"})
+    locked(one)
+    steps = list(transfer.plan(one, other, DELETE))
+    assert [step.key for step in steps if step.action == "copy"] == SEEN
+    assert [step.key for step in steps if step.action == "fail"] == ["b/locked", "c/locked"]
+    assert {step.action for step in steps} == {"copy", "fail"}
+
+
+def test_what_may_not_be_read_is_not_verified(files: Places, locked: Lock) -> None:
+    fill(files.target, MORE)
+    fill(files.source, MORE)
+    store = files.target
+    locked(store)
+    report = transfer.verify(store)
+    assert report.unrecorded == 4
+    assert [failure.key for failure in report.unreadable] == ["b/locked", "c/locked"]
+    report = transfer.compare(files.source, store)
+    assert (report.ok, report.missing) == (4, [])
+    assert not report.sound
+
+
+def test_a_source_that_may_not_be_read_at_all_is_an_error(tmp_path: Path, locked: Lock) -> None:
+    source = holdall.open(str(tmp_path / "locked"))
+    source.write("a", b"")
+    locked(source)
+    with pytest.raises(PermissionDenied):
+        transfer.sync(source, holdall.open(str(tmp_path / "target")))
+
+
+def test_an_object_that_may_not_be_looked_at_is_reported(
+    files: Places, locked: Lock, tmp_path: Path
+) -> None:
+    fill(files.source, MORE)
+
+    def prepare(source: DataStore | AsyncDataStore, target: object) -> None:
+        locked(source)
+        fail_on(source, "head", "a", PermissionDenied("not yours"))
+
+    files.prepare = prepare
+    assert [failure.key for failure in files.sync().failed] == ["a", "b/locked", "c/locked"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "word"),
+    [
+        ({"exclude": "*.txt"}, TypeError, "exclude"),
+        ({"workers": 0}, ValueError, "workers"),
+        ({"compare": "colour"}, ValueError, "compare"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(
+    wrong: dict[str, Any], kind: type[Exception], word: str
+) -> None:
+    with pytest.raises(kind, match=word):
+        SyncOptions(**wrong)
+    if word != "compare":
+        with pytest.raises(kind, match=word):
+            transfer.verify(holdall.open("memory://"), **wrong)
+        with pytest.raises(kind, match=word):
+            transfer.compare(holdall.open("memory://"), holdall.open("memory://"), **wrong)

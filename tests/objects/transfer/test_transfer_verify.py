@@ -1,12 +1,13 @@
 """What verification finds, in one store and between two."""
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
-from holdall.core.errors import HoldallError, PermissionDenied
-from holdall.objects.transfer import verifying
+from holdall.core.errors import Corrupt, HoldallError, PermissionDenied
+from holdall.objects.transfer import SyncOptions, verifying
 from objects.transfer.places import Places
 
 
@@ -83,3 +84,34 @@ def test_entries_that_are_no_objects_are_counted(files: Places, tmp_path: Path) 
     files.target.write("a", b"x")
     (tmp_path / "target" / "link").symlink_to("a")
     assert files.verify().foreign == 1
+
+
+CONTENT = SyncOptions(compare="content")
+
+
+def test_rotten_bytes_are_repaired_by_their_content(files: Places, tmp_path: Path) -> None:
+    for key in ("a", "b"):
+        files.source.write(key, b"whole")
+    files.sync()
+    rot(tmp_path / "target" / "b", b"rotte")
+    assert files.sync().skipped == 2
+    assert [step.reason for step in files.plan(CONTENT)] == [None, "damaged"]
+    assert (files.sync(CONTENT).copied, files.sync(CONTENT).skipped) == (1, 2)
+    assert files.verify().sound
+
+
+def test_other_bytes_of_one_size_are_found_by_their_content(places: Places) -> None:
+    places.source.write("a", b"one")
+    places.target.write("a", b"two")
+    assert [step.reason for step in places.plan(CONTENT)] == ["checksum"]
+    assert places.sync(CONTENT).copied == 1
+    assert places.target.read("a") == b"one"
+
+
+def test_a_rotten_source_repairs_nothing(files: Places, tmp_path: Path) -> None:
+    files.source.write("a", b"whole", sha256=hashlib.sha256(b"whole").hexdigest())
+    files.sync()
+    rot(tmp_path / "source" / "a", b"rotte")
+    report = files.sync(CONTENT)
+    assert [type(failure.error) for failure in report.failed] == [Corrupt]
+    assert files.target.read("a") == b"whole"

@@ -2,13 +2,14 @@
 
     from holdall.objects import transfer
 
-    report = transfer.sync(holdall.open("/srv/data"), holdall.open("s3://archive/data"))
+    report = transfer.sync(holdall.open("/srv/data"), holdall.open("/mnt/backup/data"))
     report.check()
 
 Each function has a twin whose name ends in `_async`, for stores of `holdall.open_async`. Both
 run the same engine, which reads the two listings side by side in byte order, so that memory does
 not grow with the number of objects: at most one part of an object a worker, and a page of each
-listing. One object's failure stands in the report and does not stop the others.
+listing. One object's failure stands in the report and does not stop the others; nor does that of
+a folder of this machine that may not be read.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ async def sync_async(
         NotFound: The source is missing, or empty while `delete` is asked for.
         Unsupported: A listing does not come in byte order.
         InvalidConfig: One store lies in the other.
-        HoldallError: A listing failed; nothing was deleted.
+        HoldallError: A listing failed as a whole; what was copied before stays, and what was not
+            seen to be missing from the source was not deleted.
     """
     return await engine.Sync(source.store, target.store, options, on_progress, on_step).run()
 

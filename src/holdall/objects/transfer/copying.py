@@ -270,6 +270,15 @@ async def read_digest(store: ObjectStore, ref: Reference) -> tuple[ObjectMeta, s
     return stream.meta, digest.text()
 
 
+def check_record(meta: ObjectMeta, sha256: str) -> None:
+    """Raise `Corrupt` unless an object's bytes have the SHA-256 recorded for it, if one is."""
+    if meta.sha256 is not None and meta.sha256 != sha256:
+        raise Corrupt(
+            f"{meta.ref} has SHA-256 {sha256}, and {meta.sha256} was recorded when it was written",
+            reference=meta.ref,
+        )
+
+
 async def known_digest(store: ObjectStore, meta: ObjectMeta) -> str:
     """The SHA-256 of an object: the recorded one, or else that of its bytes."""
     if meta.sha256 is None:

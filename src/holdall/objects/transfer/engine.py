@@ -63,13 +63,14 @@ class Sync:
         self._on_step = on_step
         self._runtime = target.runtime
         self._turn = self._runtime.lock()
-        self._left = Listing(source, options.prefix, options.exclude)
-        self._right = Listing(target, options.prefix, options.exclude)
+        self._left = Listing(source, options.prefix, options.exclude, lenient=True)
+        self._right = Listing(target, options.prefix, options.exclude, lenient=True)
         self._pairs = join(self._left, self._right)
         folder = folder_of(target, options.prefix)
         self._copier = Copier(source, target, folder, tags=options.tags)
         self._child = target.root.child
-        self._report = SyncReport()
+        self.report = self._report = SyncReport()
+        """What was done so far."""
         # Held for a few lines and never across a wait.
         self._guard = threading.Lock()
         self._done = [0, 0]
@@ -80,21 +81,25 @@ class Sync:
         self._over = False
 
     async def run(self) -> SyncReport:
-        """Do it; answer what was done."""
+        """Do it; answer what was done, which an interruption leaves in `report`."""
         report = self._report
-        workers = max(1, self._options.workers)
+        workers = self._options.workers
         crew = range(workers) if self._on_progress is None else range(-1, workers)
-        async with aclosing(self._pairs):
-            async for _ in self._runtime.map(self._work, crew, len(crew)):
-                pass
-        report.excluded = self._left.excluded
-        report.foreign = self._left.foreign
+        try:
+            async with aclosing(self._pairs):
+                async for _ in self._runtime.map(self._work, crew, len(crew)):
+                    pass
+        finally:
+            report.excluded = self._left.excluded
+            report.foreign = self._left.foreign
+        for failure in self._left.failed + self._right.failed:
+            self._fail(failure.key, 0, failure.error)
         if report.stopped is None and not self._left.objects:
             await check_source(self._source, self._left, self._options)
         if self._options.delete and report.extra:
             await self._delete_extra()
         for pair, error in self._conflicts:
-            self._fail(pair, error)
+            self._fail(pair.key, 0 if pair.source is None else pair.source.size, error)
         report.failed.sort(key=lambda failure: failure.key)
         return report
 
@@ -119,7 +124,8 @@ class Sync:
 
     async def _count(self) -> None:
         """Count the source while the first objects are on their way, to know how far it is."""
-        listing = Listing(self._source, self._options.prefix, self._options.exclude)
+        prefix, exclude = self._options.prefix, self._options.exclude
+        listing = Listing(self._source, prefix, exclude, lenient=True)
         size = 0
         try:
             async with aclosing(listing.walk()) as objects:
@@ -160,7 +166,7 @@ class Sync:
             self._tell(pair.key, 0, -moved)
             return
         else:
-            self._fail(pair, error)
+            self._fail(pair.key, pair.source.size, error)
         self._tell(pair.key, 1, pair.source.size - moved)
 
     def _note(self, step: Step) -> None:
@@ -180,16 +186,14 @@ class Sync:
             if self._on_step is not None:
                 self._on_step(step)
 
-    def _fail(self, pair: Pair, error: HoldallError) -> None:
-        meta = pair.source or pair.target
-        assert meta is not None
+    def _fail(self, key: str, size: int, error: HoldallError) -> None:
         with self._guard:
-            self._report.failed.append(Failure(pair.key, error))
+            self._report.failed.append(Failure(key, error))
             self._in_a_row += isinstance(error, (Unavailable, Timeout))
             if self._concerns_all(error):
                 self._report.stopped = error
             if self._on_step is not None:
-                self._on_step(Step(pair.key, "fail", None, meta.size, error=error))
+                self._on_step(Step(key, "fail", None, size, error=error))
 
     def _concerns_all(self, error: HoldallError) -> bool:
         """Whether every other object would fail as well."""
@@ -214,7 +218,8 @@ class Sync:
         if not report.ok:
             report.not_deleted = "nothing was deleted, because not everything could be copied"
             return
-        # Listed again and not remembered: there may be as many as the target has objects.
+        # Listed again and not remembered: there may be as many as the target has objects. What
+        # may not be read ends it now, for it would pass for what the source does not have.
         left = Listing(self._source, self._options.prefix, self._options.exclude)
         right = Listing(self._target, self._options.prefix, self._options.exclude)
         batch: list[ObjectMeta] = []
@@ -242,4 +247,4 @@ class Sync:
             if found is None:
                 self._note(Step(meta.key, "delete", "extra", meta.size))
             else:
-                self._fail(Pair(meta.key, None, meta), found)
+                self._fail(meta.key, meta.size, found)

@@ -6,6 +6,7 @@ objects there are.
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import aclosing
 from fnmatch import translate
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from holdall.core.errors import Unsupported
-from holdall.objects.options import LIST, ListOptions
+from holdall.core.errors import HoldallError, InvalidKey, NotFound, PermissionDenied, Unsupported
+from holdall.core.reference import RESERVED_SEGMENT
+from holdall.objects.options import HEAD, LIST, ListOptions
 from holdall.objects.results import ObjectMeta
+from holdall.objects.transfer.results import Failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -53,20 +56,35 @@ class Listing:
         store: What to list.
         prefix: The folder; empty for all.
         exclude: Patterns of keys to pass over.
+        lenient: Whether a folder of this machine that may not be read is noted and passed over;
+            otherwise it ends the walk.
 
     Attributes:
         objects: How many it gave.
         excluded: How many it passed over because of `exclude`.
         foreign: How many entries are no objects.
+        failed: The folders and objects that may not be looked at.
     """
 
-    def __init__(self, store: ObjectStore, prefix: str, exclude: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        prefix: str,
+        exclude: Sequence[str] = (),
+        *,
+        lenient: bool = False,
+    ) -> None:
         self._store = store
         self._folder = folder_of(store, prefix)
         self._excluded = excluder(exclude)
+        self._lenient = lenient and store.capabilities.local
+        self._last = ""
+        self._known = ""
+        self._hidden: set[str] = set()
         self.objects = 0
         self.excluded = 0
         self.foreign = 0
+        self.failed: list[Failure] = []
 
     async def walk(self) -> AsyncGenerator[ObjectMeta, None]:
         """Go through the objects.
@@ -76,25 +94,91 @@ class Listing:
         """
         if not self._store.capabilities.ordered:
             raise self._unordered()
-        last = ""
-        options = LIST
-        while True:
-            page = await self._store.list(self._folder, options)
-            self.foreign += page.foreign
-            for meta in page.objects:
+        async with aclosing(self._below(self._folder)) as found:
+            async for meta in found:
                 key = meta.key
+                if key <= self._known:
+                    continue  # given before the walk had to begin again
                 # Were the order only promised, the walk would copy or delete the wrong things.
-                if key <= last:
+                if key <= self._last:
                     raise self._unordered()
-                last = key
+                self._last = key
                 if self._excluded is not None and self._excluded(key):
                     self.excluded += 1
                     continue
                 self.objects += 1
                 yield meta
+
+    def hides(self, key: str) -> bool:
+        """Whether a key that was not given may be there, in a folder that may not be read."""
+        while self._hidden and key:
+            if key in self._hidden:
+                return True
+            key = key.rpartition("/")[0]
+        return False
+
+    async def _below(self, folder: Reference) -> AsyncGenerator[ObjectMeta, None]:
+        options = LIST
+        foreign, excluded = self.foreign, self.excluded
+        denied: PermissionDenied | None = None
+        while denied is None:
+            try:
+                page = await self._store.list(folder, options)
+            except PermissionDenied as error:
+                if not self._lenient:
+                    raise
+                denied = error
+                continue
+            self.foreign += page.foreign
+            for meta in page.objects:
+                yield meta
             if page.token is None:
                 return
             options = ListOptions(token=page.token)
+        # One folder below may not be read, and the page does not say which. Go through this one
+        # entry by entry, and find it.
+        self.foreign, self.excluded = foreign, excluded
+        self._known = self._last
+        try:
+            names = await self._store.runtime.call(_names, None, folder.path or "/")
+        except OSError:
+            if folder == self._folder:
+                raise denied from None  # then there is nothing else to go on with
+            self._fail(folder, denied)
+            return
+        for name in names:
+            try:
+                child = folder.child(name.rstrip("/"))
+            except InvalidKey:
+                self.foreign += 1
+                continue
+            if self._excluded is not None and self._excluded(self._key(child)):
+                self.excluded += not name.endswith("/")
+            elif name.endswith("/"):
+                async with aclosing(self._below(child)) as found:
+                    async for meta in found:
+                        yield meta
+            else:
+                looked = await self._look(child)
+                if looked is not None:
+                    yield looked
+
+    async def _look(self, ref: Reference) -> ObjectMeta | None:
+        try:
+            return await self._store.head(ref, HEAD)
+        except NotFound:
+            return None  # it went meanwhile
+        except PermissionDenied as error:
+            self._fail(ref, error)
+            return None
+
+    def _fail(self, ref: Reference, error: HoldallError) -> None:
+        key = self._key(ref)
+        self._hidden.add(key)
+        self.failed.append(Failure(key, error))
+
+    def _key(self, ref: Reference) -> str:
+        return ref.relative_to(self._store.root)
 
     def _unordered(self) -> Unsupported:
         return Unsupported(
@@ -104,18 +188,41 @@ class Listing:
         )
 
 
+def _names(folder: str) -> list[str]:
+    """The names in a folder, in the order of the keys below it.
+
+    Those of folders end in `/`, and those of what is no object in NUL, which no key holds.
+    """
+    names = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name == RESERVED_SEGMENT:
+                continue
+            if entry.is_file(follow_symlinks=False):
+                names.append(entry.name)
+            else:
+                names.append(entry.name + ("/" if entry.is_dir(follow_symlinks=False) else "\0"))
+    return sorted(names)
+
+
 async def join(source: Listing, target: Listing) -> AsyncGenerator[Pair, None]:
-    """Go through the keys of two listings, in byte order."""
+    """Go through the keys of two listings, in byte order.
+
+    What one side has in a folder that may not be read on the other is left out: nobody knows
+    whether the other side has it.
+    """
     async with aclosing(source.walk()) as left_side, aclosing(target.walk()) as right_side:
         left = await anext(left_side, None)
         right = await anext(right_side, None)
         while left is not None or right is not None:
             if right is None or (left is not None and left.key < right.key):
                 assert left is not None
-                yield Pair(left.key, left, None)
+                if not target.hides(left.key):
+                    yield Pair(left.key, left, None)
                 left = await anext(left_side, None)
             elif left is None or right.key < left.key:
-                yield Pair(right.key, None, right)
+                if not source.hides(right.key):
+                    yield Pair(right.key, None, right)
                 right = await anext(right_side, None)
             else:
                 yield Pair(left.key, left, right)

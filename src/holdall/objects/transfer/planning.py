@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from holdall.core.errors import Corrupt, HoldallError, InvalidConfig, NotFound
-from holdall.objects.transfer.copying import known_digest
+from holdall.objects.transfer.copying import check_record, known_digest, read_digest
 from holdall.objects.transfer.joining import Listing, Pair, folder_of, join
 from holdall.objects.transfer.results import Step
 
@@ -49,10 +49,13 @@ def _inside(ref: Reference, folder: Reference) -> bool:
 async def plan(
     source: ObjectStore, target: ObjectStore, options: SyncOptions
 ) -> AsyncGenerator[Step, None]:
-    """Go through what a sync would do, in byte order of the key; it changes nothing."""
+    """Go through what a sync would do, in byte order of the key; it changes nothing.
+
+    Folders that may not be read come last.
+    """
     check_places(source, target, options.prefix)
-    left = Listing(source, options.prefix, options.exclude)
-    right = Listing(target, options.prefix, options.exclude)
+    left = Listing(source, options.prefix, options.exclude, lenient=True)
+    right = Listing(target, options.prefix, options.exclude, lenient=True)
 
     async def decide(pair: Pair) -> Step:
         return await step_for(source, target, pair, options)
@@ -61,6 +64,8 @@ async def plan(
         checked = with_source(pairs, left, source, options)
         async for step in target.runtime.map(decide, checked, options.workers):
             yield step
+    for failure in left.failed + right.failed:
+        yield Step(failure.key, "fail", None, 0, error=failure.error)
 
 
 async def with_source(
@@ -81,7 +86,7 @@ async def check_source(source: ObjectStore, listing: Listing, options: SyncOptio
     Raises:
         NotFound: It is not there; or it is empty, and `delete` would empty the target.
     """
-    if options.allow_empty or listing.excluded:
+    if options.allow_empty or listing.excluded or listing.failed:
         return
     folder = folder_of(source, options.prefix)
     path = folder.path if source.capabilities.local else None
@@ -125,6 +130,8 @@ async def _difference(
         return None
     if options.compare == "modified" and theirs.modified_ns > mine.modified_ns:
         return None
+    if options.compare == "content":
+        return await _content_difference(source, target, mine, theirs)
     try:
         there = await known_digest(target, theirs)
     except NotFound:
@@ -132,3 +139,19 @@ async def _difference(
     except Corrupt:
         return "damaged"
     return None if there == await known_digest(source, mine) else "checksum"
+
+
+async def _content_difference(
+    source: ObjectStore, target: ObjectStore, mine: ObjectMeta, theirs: ObjectMeta
+) -> Reason | None:
+    """Compare the bytes of both sides; a damaged source raises, and is not taken for good."""
+    found, sha256 = await read_digest(source, mine.ref)
+    check_record(found, sha256)
+    try:
+        there, their_sha256 = await read_digest(target, theirs.ref)
+        check_record(there, their_sha256)
+    except NotFound:
+        return "missing"
+    except Corrupt:
+        return "damaged"
+    return None if sha256 == their_sha256 else "checksum"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from msgspec import Struct, field
 
 from holdall.core.errors import HoldallError, PartialFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 WORKERS = 8
 """How many objects are on the way at a time, when the caller names no number."""
 
 Reason: TypeAlias = Literal["missing", "size", "checksum", "damaged", "extra"]
+Comparison: TypeAlias = Literal["checksum", "content", "modified", "size"]
 Action: TypeAlias = Literal["copy", "delete", "keep", "same", "fail"]
 
 
@@ -25,23 +26,42 @@ class SyncOptions(Struct, frozen=True, kw_only=True):
         prefix: Only the folder of this name, on both sides; empty for all.
         exclude: Patterns of keys to leave alone on both sides: neither copied nor deleted. `*`
             stands for any characters, `/` too; a pattern that names a folder means all below it.
-        compare: When an object of the same size counts as the same: `checksum`, by SHA-256;
-            `modified`, already if the target was written after the source last changed, which
-            trusts the clocks of both; `size`, always.
+        compare: When an object of the same size counts as the same: `checksum`, by SHA-256,
+            which is read from the bytes only where none is recorded; `content`, by the SHA-256 of
+            its bytes, which are read on both sides; `modified`, already if the target was written
+            after the source last changed, which trusts the clocks of both; `size`, always.
         delete: Whether to delete what the source does not have, once all copies went through.
         allow_empty: Whether a source without any object may be synced. Otherwise it is an error:
             most often it is a wrong address, and with `delete` it would empty the target.
         tags: Whether tags are carried too; one more request an object on most services.
         workers: How many objects are on the way at a time, with at most a part of each in memory.
+
+    Raises:
+        TypeError: `exclude` is one text and no sequence of them.
+        ValueError: `workers` is below 1, or `compare` none of these.
     """
 
     prefix: str = ""
     exclude: tuple[str, ...] = ()
-    compare: Literal["checksum", "modified", "size"] = "checksum"
+    compare: Comparison = "checksum"
     delete: bool = False
     allow_empty: bool = False
     tags: bool = False
     workers: int = WORKERS
+
+    def __post_init__(self) -> None:
+        check_scope(self.exclude, self.workers)
+        if self.compare not in get_args(Comparison):
+            known = ", ".join(get_args(Comparison))
+            raise ValueError(f"compare={self.compare!r} is unknown; there are {known}")
+
+
+def check_scope(exclude: Sequence[str], workers: int) -> None:
+    """Refuse patterns and a number of workers that cannot be meant."""
+    if isinstance(exclude, str):
+        raise TypeError(f"exclude={exclude!r} is one text, and must be a sequence: ({exclude!r},)")
+    if workers < 1:
+        raise ValueError(f"workers={workers} must be at least 1")
 
 
 class Step(Struct, frozen=True):
@@ -92,7 +112,7 @@ class Failure(Struct, frozen=True):
     """One key that something went wrong with.
 
     Args:
-        key: Relative to the store.
+        key: Relative to the store; of a folder, where that may not be read.
         error: What.
     """
 

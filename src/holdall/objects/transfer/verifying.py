@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 
 from holdall.core.errors import Corrupt, HoldallError, NotFound
-from holdall.objects.transfer.copying import read_digest
+from holdall.objects.transfer.copying import check_record, read_digest
 from holdall.objects.transfer.joining import Listing, Pair, join
-from holdall.objects.transfer.results import Failure, Progress, VerifyReport
+from holdall.objects.transfer.results import Failure, Progress, VerifyReport, check_scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,8 @@ async def verify(
     on_progress: OnProgress | None,
 ) -> VerifyReport:
     """Compare every object under a prefix with the SHA-256 that was recorded for it."""
-    listing = Listing(store, prefix, exclude)
+    check_scope(exclude, workers)
+    listing = Listing(store, prefix, exclude, lenient=True)
 
     async def check(meta: ObjectMeta) -> _Finding:
         return await _check(store, meta)
@@ -47,6 +48,7 @@ async def verify(
         async for finding in store.runtime.map(check, objects, workers):
             tally.add(report, finding)
     report.foreign = listing.foreign
+    report.unreadable += listing.failed
     return report
 
 
@@ -59,7 +61,9 @@ async def compare(
     on_progress: OnProgress | None,
 ) -> VerifyReport:
     """Compare two stores byte by byte; what is recorded is not trusted, it is checked too."""
-    left, right = Listing(one, prefix, exclude), Listing(other, prefix, exclude)
+    check_scope(exclude, workers)
+    left = Listing(one, prefix, exclude, lenient=True)
+    right = Listing(other, prefix, exclude, lenient=True)
 
     async def check(pair: Pair) -> _Finding:
         return await _compare(one, other, pair)
@@ -69,15 +73,22 @@ async def compare(
         async for finding in one.runtime.map(check, pairs, workers):
             tally.add(report, finding)
     report.foreign = left.foreign + right.foreign
+    report.unreadable += left.failed + right.failed
     return report
 
 
 async def _check(store: ObjectStore, meta: ObjectMeta) -> _Finding:
     try:
         found, sha256 = await read_digest(store, meta.ref)
+        if found.changed:
+            raise Corrupt(
+                f"{found.ref}: another program changed its content in place, or cut it, since it "
+                "was written. If that was meant, write it again through the store",
+                reference=found.ref,
+            )
         if found.sha256 is None:
             return _Finding(meta.key, "unrecorded", found.size)
-        _compare_digests(found, sha256)
+        check_record(found, sha256)
     except Corrupt as error:
         return _Finding(meta.key, "damaged", meta.size, error)
     except HoldallError as error:
@@ -98,9 +109,9 @@ async def _compare(one: ObjectStore, other: ObjectStore, pair: Pair) -> _Finding
                 reference=pair.target.ref,
             )
         mine, my_sha256 = await read_digest(one, pair.source.ref)
-        _compare_digests(mine, my_sha256)
+        check_record(mine, my_sha256)
         theirs, their_sha256 = await read_digest(other, pair.target.ref)
-        _compare_digests(theirs, their_sha256)
+        check_record(theirs, their_sha256)
         if my_sha256 != their_sha256:
             raise Corrupt(
                 f"{mine.ref} has SHA-256 {my_sha256}, and {theirs.ref} has {their_sha256}",
@@ -111,14 +122,6 @@ async def _compare(one: ObjectStore, other: ObjectStore, pair: Pair) -> _Finding
     except HoldallError as error:
         return _Finding(pair.key, "unreadable", 0, error)
     return _Finding(pair.key, "ok", mine.size + theirs.size)
-
-
-def _compare_digests(meta: ObjectMeta, sha256: str) -> None:
-    if meta.sha256 is not None and meta.sha256 != sha256:
-        raise Corrupt(
-            f"{meta.ref} has SHA-256 {sha256}, and {meta.sha256} was recorded when it was written",
-            reference=meta.ref,
-        )
 
 
 class _Tally:
