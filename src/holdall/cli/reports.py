@@ -32,7 +32,7 @@ def say_report(report: SyncReport) -> None:
     if report.stopped is not None:
         complain(f"stopped early: {report.stopped}")
     if report.not_deleted is not None:
-        complain(report.not_deleted)
+        complain(report.not_deleted.replace("allow_empty permits", "--force permits"))
 
 
 def _complain_of(failures: Sequence[Failure], what: str) -> None:

@@ -75,7 +75,11 @@ def sync(
     size_only: Annotated[bool, typer.Option("--size-only", help="As --compare size.")] = False,
     tags: Annotated[bool, typer.Option("--tags", help="Carry tags too.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Go on when the source is empty or missing.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Go on, and delete, when the source is empty or missing, or holds links.",
+        ),
     ] = False,
     workers: WORKERS = transfer.WORKERS,
     json: JSON = False,

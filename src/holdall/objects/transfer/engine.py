@@ -218,6 +218,14 @@ class Sync:
         if not report.ok:
             report.not_deleted = "nothing was deleted, because not everything could be copied"
             return
+        if self._left.foreign and not self._options.allow_empty:
+            # A folder that became a link is no object any more; its copy may be the only one.
+            report.not_deleted = (
+                f"nothing was deleted: the source holds {self._left.foreign} entries that are no "
+                "objects, such as links, and the target may hold what they were; "
+                "allow_empty permits it"
+            )
+            return
         # Listed again and not remembered: there may be as many as the target has objects. What
         # may not be read ends it now, for it would pass for what the source does not have.
         left = Listing(self._source, self._options.prefix, self._options.exclude)

@@ -86,7 +86,8 @@ async def check_source(source: ObjectStore, listing: Listing, options: SyncOptio
     Raises:
         NotFound: It is not there; or it is empty, and `delete` would empty the target.
     """
-    if options.allow_empty or listing.excluded or listing.failed:
+    only_excluded = listing.excluded and not options.delete
+    if options.allow_empty or only_excluded or listing.failed:
         return
     folder = folder_of(source, options.prefix)
     path = folder.path if source.capabilities.local else None

@@ -32,7 +32,9 @@ class SyncOptions(Struct, frozen=True, kw_only=True):
             after the source last changed, which trusts the clocks of both; `size`, always.
         delete: Whether to delete what the source does not have, once all copies went through.
         allow_empty: Whether a source without any object may be synced. Otherwise it is an error:
-            most often it is a wrong address, and with `delete` it would empty the target.
+            most often it is a wrong address, and with `delete` it would empty the target. And
+            whether `delete` may go on where the source holds links and the like: what became
+            one is no object any more, and its copy may be the last.
         tags: Whether tags are carried too; one more request an object on most services.
         workers: How many objects are on the way at a time, with at most a part of each in memory.
 

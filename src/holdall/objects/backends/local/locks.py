@@ -138,12 +138,11 @@ class _Stripe:
             os.close(old)
 
 
-class _Hold:
+class _Use:
     """One use of a lock.
 
     Ctrl-C and signal handlers come between two instructions: after a call, and where a function
-    begins. So what is counted is counted where there is neither between the call and the counting;
-    and the lock that Ctrl-C at the beginning of `__exit__` leaves is given back by `__del__`.
+    begins. So what is counted is counted where there is neither between the call and the counting.
     """
 
     __slots__ = ("_lock", "_stripe")
@@ -185,6 +184,7 @@ class _Hold:
         traceback: TracebackType | None,
     ) -> None:
         lock, self._lock = self._lock, None
+        self.__class__ = _Use
         stripe = self._stripe
         if lock is not stripe.lock:
             return  # never taken, or taken before a fork, and then it is the parent's
@@ -194,6 +194,16 @@ class _Hold:
                 fcntl.flock(stripe.descriptor, fcntl.LOCK_UN)
         finally:
             lock.release()  # also when Ctrl-C comes just now
+
+
+class _Hold(_Use):
+    """A use that gives the lock back also when Ctrl-C comes where `__exit__` begins.
+
+    Python drops an exception in `__del__`, and with it a Ctrl-C that comes where that begins. So
+    a use that has ended is of the other class, and has none.
+    """
+
+    __slots__ = ()
 
     def __del__(self) -> None:
         if self._lock is not None:
