@@ -206,7 +206,7 @@ class _Hold(_Use):
     __slots__ = ()
 
     def __del__(self) -> None:
-        if self._lock is not None:
+        if getattr(self, "_lock", None) is not None:  # Ctrl-C may have come in `__init__`
             self.__exit__(None, None, None)
 
 

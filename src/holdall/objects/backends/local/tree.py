@@ -241,14 +241,13 @@ class Tree:
                 names = ("tmp", "locks", "uploads", "attributes")
                 for name in (RESERVED_SEGMENT, *(f"{RESERVED_SEGMENT}/{name}" for name in names)):
                     self._make_once(root, name)
-                workspace = Workspace(
+                self._workspace = Workspace(
                     *(
                         Descriptor(self.opener.open_folder(root, f"{RESERVED_SEGMENT}/{name}"))
                         for name in names
                     )
                 )
-                _remove_stale(workspace)
-                self._workspace = workspace
+                _remove_stale(self._workspace)
             return self._workspace
 
     def _make_once(self, root: int, path: str) -> None:
