@@ -129,8 +129,13 @@ class Attributes:
 
     def look_for_any(self) -> bool:
         """Find out what `used` is."""
-        with os.scandir(self._tree.workspace().attributes) as entries:
-            self.used = any(True for _ in entries)
+        # A descriptor of its own: those who scan a common one share the place they have come to.
+        folder = self._tree.opener.open_folder(self._tree.workspace().attributes, "")
+        try:
+            with os.scandir(folder) as entries:
+                self.used = any(True for _ in entries)
+        finally:
+            os.close(folder)
         return self.used
 
     def write(self, descriptor: int, key: str, status: os.stat_result, kept: Kept) -> None:
