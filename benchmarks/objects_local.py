@@ -66,7 +66,8 @@ def reading(folder: str) -> bool:
         [Goal("os.stat", 5)],
         count=3000,
     )
-    return good and asyncio.run(_reading_async(folder, plain))
+    good &= asyncio.run(_reading_async(folder, plain))
+    return good
 
 
 async def _reading_async(folder: str, plain: Callable[[], bytes]) -> bool:

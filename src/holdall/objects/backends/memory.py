@@ -286,15 +286,10 @@ class MemoryStore(ObjectStore):
     def _meta(self, key: str, item: _Object, tags: bool = False) -> ObjectMeta:
         options = item.options
         if options is WRITE:
-            kept: dict[str, str] | None = {} if tags else None
-            return ObjectMeta(
-                self._root,
-                self._relative(key),
-                len(item.data),
-                item.modified_ns,
-                item.etag,
-                tags=kept,
+            meta = ObjectMeta(
+                self._root, key[len(self._prefix) :], len(item.data), item.modified_ns, item.etag
             )
+            return replace(meta, tags={}) if tags else meta
         return ObjectMeta(
             self._root,
             self._relative(key),

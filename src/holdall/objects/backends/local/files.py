@@ -178,7 +178,7 @@ class Files:
     def put(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
         """Write one object, whole or not at all."""
         key = self.key_of(ref)
-        with translated(ref):
+        try:  # `translated` would be felt here
             if options is not WRITE:
                 check_write(options, self.capabilities, ref)
                 check_digests(data, options, ref)
@@ -193,6 +193,10 @@ class Files:
                 raise
             finally:
                 os.close(descriptor)
+        except HoldallError:
+            raise
+        except OSError as error:
+            raise translate(error, ref) from error
 
     def temporary(self) -> tuple[int, str, int]:
         """Make a file in the workspace; answer its folder, its name, and its descriptor."""
