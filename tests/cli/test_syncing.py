@@ -55,6 +55,21 @@ def test_a_dry_run_changes_nothing(run: Run, here: Path, source: Path) -> None:
     assert last(run("sync", "from", "to", "-n", "--json").stdout)["plan"]["copy"] == 3
 
 
+def test_a_dry_run_shows_no_deletion_that_sync_would_refuse(
+    run: Run, here: Path, source: Path
+) -> None:
+    holdall.open(str(here / "to")).write("old", b"")
+    (source / "link").symlink_to("a")
+    words = ("sync", "from", "to", "--delete", "--dry-run")
+    steps = run(*words, "--json", code=1).stdout.splitlines()
+    assert json.loads(steps[-2])["action"] == "keep"
+    assert "entries that are no objects" in json.loads(steps[-2])["error"]
+    assert last(steps[-1])["plan"]["delete"] == 0
+    assert "would be deleted" in last(steps[-1])["plan"]["not_deleted"]
+    assert "--force permits it" in run(*words, code=1).stderr
+    assert "delete 1;" in run(*words, "--force").stdout
+
+
 def test_delete_is_only_done_when_asked(run: Run, here: Path, source: Path) -> None:
     target = holdall.open(str(here / "to"))
     target.write("old", b"")

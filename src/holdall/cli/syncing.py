@@ -155,8 +155,11 @@ def run_sync(source: Store, target: Store, options: SyncOptions, *, json: bool) 
 def _say_plan(source: Store, target: Store, options: SyncOptions, json: bool) -> int:
     counts = dict.fromkeys(("copy", "delete", "keep", "same", "fail"), 0)
     size = 0
+    not_deleted = None
     for step in transfer.plan(source, target, options):
         counts[step.action] += 1
+        if step.action == "keep" and step.error is not None:
+            not_deleted = str(step.error)
         size += step.size if step.action == "copy" else 0
         if json and step.action != "same":
             say_json(step_json(step))
@@ -165,13 +168,15 @@ def _say_plan(source: Store, target: Store, options: SyncOptions, json: bool) ->
         elif step.action in {"copy", "delete"}:
             say(f"{step.action:<6}  {size_text(step.size):>10}  {step.reason:<8}  {step.key}")
     if json:
-        say_json({"plan": {**counts, "bytes": size}})
+        say_json({"plan": {**counts, "bytes": size, "not_deleted": not_deleted}})
     else:
         say(
             f"would copy {count_text(counts['copy'])} ({size_text(size)}), "
             f"delete {counts['delete']:,}; {counts['same']:,} are the same already"
         )
-    return 1 if counts["fail"] else 0
+        if not_deleted is not None:
+            complain(not_deleted.replace("allow_empty permits", "--force permits"))
+    return 1 if counts["fail"] or not_deleted is not None else 0
 
 
 @command

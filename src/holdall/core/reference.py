@@ -54,6 +54,13 @@ def check_key(key: str, limit: int = MAX_KEY_BYTES) -> None:
         raise InvalidKey(f"{shown!r} cannot be a key: {reason}", reference=key)
 
 
+def is_key(text: str) -> bool:
+    """Whether a text is a key; for what others left in a listing."""
+    return (len(text) <= MAX_KEY_BYTES and _plain(text) is not None) or _fault(
+        text, MAX_KEY_BYTES
+    ) is None
+
+
 def _fault(key: str, limit: int) -> str | None:
     if not key:
         return "it is empty"

@@ -35,10 +35,14 @@ class Secret:
         InvalidConfig: The text is empty, or the mapping is of another form.
     """
 
-    __slots__ = ("_read",)
+    __slots__ = ("_read", "place")
+
+    place: Mapping[str, str] | None
+    """Where it is found again: `{"env": NAME}` or `{"file": PATH}`; None for a text or function."""
 
     def __init__(self, source: SecretSource, *, env: Mapping[str, str] | None = None) -> None:
         self._read = _reader(source, env)
+        self.place = dict(source) if isinstance(source, Mapping) else None
 
     def reveal(self) -> str:
         """Give the value, as it is now.

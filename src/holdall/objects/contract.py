@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, final
 import msgspec
 
 from holdall.core.config import literal
+from holdall.core.secrets import Secret
 
 if TYPE_CHECKING:
     import builtins
@@ -57,6 +58,14 @@ class Upload(ABC):
     @abstractmethod
     async def write(self, data: Data) -> None:
         """Append bytes. When it raises, `offset` says how many of them arrived."""
+
+    @abstractmethod
+    async def digest(self) -> str:
+        """The SHA-256, hexadecimal, of the first `offset` bytes.
+
+        Who goes on with an upload compares it with what was meant, before writing more: somebody
+        else may have begun it.
+        """
 
     @abstractmethod
     async def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
@@ -255,9 +264,19 @@ class ObjectStore(ABC):
 
     @final
     def config_json(self) -> str:
-        """The configuration as JSON text, without secrets; `from_config_json` reads it."""
-        settings = literal(msgspec.to_builtins(self._settings))
-        return msgspec.json.encode({"type": self.type, **settings}).decode()
+        """The configuration as JSON text, without secrets; `from_config_json` reads it.
+
+        A secret that was given as a place, `{"env": NAME}` or `{"file": PATH}`, stands there as
+        that place. One that was given as text is left out: whoever opens the store again finds
+        credentials as one does who gives none.
+        """
+        settings = {
+            name: value.place if isinstance(value, Secret) else value
+            for name, value in msgspec.structs.asdict(self._settings).items()
+            if not isinstance(value, Secret) or value.place is not None
+        }
+        plain = literal(msgspec.to_builtins(settings))
+        return msgspec.json.encode({"type": self.type, **plain}).decode()
 
     @final
     @staticmethod

@@ -28,6 +28,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
         ordered: Listings come in byte order of the key.
         key_and_folder: `a` can stand beside `a/b`; otherwise the second is a `KeyConflict`.
         conditional: `if_match` and `if_none_match` hold against every other writer.
+        unique_etags: Every write changes the etag. Otherwise equal bytes may have equal etags, so
+            that a condition holds although an object was replaced by an equal one.
         metadata: The user's metadata is kept.
         tags: Tags are kept.
         content_type: The content type is kept.
@@ -44,6 +46,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     ordered: bool = True
     key_and_folder: bool = True
     conditional: bool = True
+    unique_etags: bool = True
     metadata: bool = True
     tags: bool = True
     content_type: bool = True

@@ -340,6 +340,10 @@ class BlockingUpload:
         """Append bytes."""
         drive(self._upload.write(plain(data)))
 
+    def digest(self) -> str:
+        """The SHA-256, hexadecimal, of the first `offset` bytes."""
+        return drive(self._upload.digest())
+
     def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
         """Make it the object, whole or not at all."""
         return drive(self._upload.commit(size, sha256))

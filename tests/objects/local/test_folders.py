@@ -5,6 +5,7 @@ import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from holdall.core.errors import (
     Unavailable,
 )
 from holdall.core.reference import Reference
+from holdall.objects.backends.local import tree as tree_module
 from holdall.objects.backends.local.faults import translate
 from objects.local.conftest import OpenStore, descriptors, left_over, tree_of
 
@@ -274,3 +276,79 @@ def test_an_error_of_the_system_becomes_one_of_ours(
 def test_a_full_disk_is_said_to_be_full() -> None:
     error = translate(OSError(errno.ENOSPC, "No space left on device"), Reference.parse("/a/b"))
     assert "No space left on device" in str(error)
+
+
+# Folders that another process made a moment ago, and may not have put on the medium yet
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """What was put on the medium, in order: device and number of the file or folder."""
+    done: list[tuple[int, int]] = []
+    original = tree_module.sync_to_medium
+
+    def watched(descriptor: int) -> None:
+        original(descriptor)
+        done.append(_identity(os.fstat(descriptor)))
+
+    monkeypatch.setattr(tree_module, "sync_to_medium", watched)
+    return done
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def test_a_root_that_was_there_is_put_on_the_medium_through_the_one_above(
+    open_store: OpenStore, place: Path, synced: list[tuple[int, int]]
+) -> None:
+    place.mkdir()
+    open_store(durable=True).write("a", b"data")
+    assert _identity(place.parent.stat()) in synced
+
+
+def test_a_root_that_appears_meanwhile_is_put_on_the_medium_through_the_one_above(
+    open_store: OpenStore,
+    place: Path,
+    synced: list[tuple[int, int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = open_store(durable=True)
+    original = os.mkdir
+
+    def slower(path: Any, *args: Any, **keywords: Any) -> None:
+        if path == str(place):
+            original(path, *args, **keywords)  # the other process is first
+        original(path, *args, **keywords)
+
+    monkeypatch.setattr(os, "mkdir", slower)
+    store.write("a", b"data")
+    assert _identity(place.parent.stat()) in synced
+
+
+def test_a_workspace_that_was_there_is_put_on_the_medium(
+    open_store: OpenStore, place: Path, synced: list[tuple[int, int]]
+) -> None:
+    for name in ("tmp", "locks", "uploads", "attributes"):
+        (place / ".holdall" / name).mkdir(parents=True, exist_ok=True)
+    (place / "a").mkdir()
+    open_store(durable=True).write("a/b", b"data")
+    for folder in (place, place / ".holdall"):
+        assert _identity(folder.stat()) in synced, folder
+
+
+def test_a_root_in_a_folder_that_may_not_be_opened_is_opened(
+    open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "passed" / "root").mkdir(parents=True)
+    original = os.open
+
+    def refused(path: Any, *args: Any, **keywords: Any) -> int:
+        if path == str(tmp_path / "passed"):
+            raise PermissionError(errno.EACCES, "not yours", path)
+        return original(path, *args, **keywords)
+
+    monkeypatch.setattr(os, "open", refused)
+    store = open_store(tmp_path / "passed" / "root", durable=True)
+    store.write("a", b"data")
+    assert store.read("a") == b"data"

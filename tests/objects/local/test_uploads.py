@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -128,3 +129,76 @@ def test_another_process_goes_on_with_an_upload(
     assert store.read("a/b") == b"0123456789"
     assert store.stat("a/b").sha256 == hashlib.sha256(b"0123456789").hexdigest()
     assert list(store.uploads()) == []
+
+
+# Forks
+
+_BEGINS = """
+import os, signal, sys
+import holdall
+from holdall.core.errors import NotFound
+
+store = holdall.open({"type": "file", "path": sys.argv[1], "durable": False})
+upload = store.upload("a")
+upload.write(b"01234")
+"""
+
+_KILLED_WITH_A_CHILD = (
+    _BEGINS
+    + """
+at, ready = os.pipe()
+if not os.fork():
+    os.write(ready, b"x")
+    os.close(1)
+    sys.stdin.readline()
+    os._exit(0)
+os.read(at, 1)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+)
+
+
+def test_the_upload_of_a_killed_writer_goes_on_while_its_child_lives(
+    start_python: StartPython, store: holdall.DataStore
+) -> None:
+    writer = start_python(_KILLED_WITH_A_CHILD, store.base_path)
+    assert writer.wait(60) == -signal.SIGKILL
+    (info,) = store.uploads()
+    with store.upload("a", resume=info.id) as upload:
+        assert upload.offset == 5
+        upload.commit(5)
+    assert store.read("a") == b"01234"
+
+
+_CHILD_HAS_NO_PART = (
+    _BEGINS
+    + """
+child = os.fork()
+if not child:
+    for use in (lambda: upload.write(b"x"), upload.commit):
+        try:
+            use()
+        except NotFound as error:
+            print("forked from" in str(error), flush=True)
+    upload.abort()
+    upload.close()
+    del upload
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+try:
+    store.upload("a", resume=upload.id)
+except holdall.errors.Unavailable:
+    print("still has it", flush=True)
+upload.write(b"56789")
+upload.commit(10)
+print(store.read("a").decode())
+"""
+)
+
+
+def test_a_forked_child_has_no_part_in_an_upload(
+    start_python: StartPython, store: holdall.DataStore
+) -> None:
+    parent = start_python(_CHILD_HAS_NO_PART, store.base_path)
+    said = parent.communicate(timeout=60)[0].split("\n")
+    assert said == ["True", "True", "0", "still has it", "0123456789", ""]

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -100,13 +101,54 @@ def test_an_upload_may_end_in_the_middle_of_a_part(places: Places) -> None:
 
 
 @pytest.mark.parametrize("staged", [b"other bytes", LARGE + b"more", b""])
-def test_staged_bytes_that_do_not_fit_are_forgotten(places: Places, staged: bytes) -> None:
+def test_staged_bytes_that_do_not_fit_are_left_alone(places: Places, staged: bytes) -> None:
     places.source.write("big", LARGE)
-    stage(places.target, "big", staged)
+    name = stage(places.target, "big", staged)
     report = places.sync()
     assert (report.copied, report.resumed) == (1, 0)
     assert contents(places.target) == {"big": LARGE}
-    assert list(places.target.uploads()) == []
+    (left,) = places.target.uploads()
+    assert (left.key, left.id, left.offset) == ("big", name, len(staged))
+
+
+def test_what_was_staged_of_an_older_source_is_not_written_to(places: Places) -> None:
+    places.source.write("big", b"old")
+    name = stage(places.target, "big", LARGE[:PART])
+    places.source.write("big", LARGE)
+    assert places.sync().resumed == 0
+    assert contents(places.target) == {"big": LARGE}
+    assert [(info.id, info.offset) for info in places.target.uploads()] == [(name, PART)]
+
+
+def test_what_a_sync_left_of_an_older_source_is_purged_by_age(places: Places) -> None:
+    places.source.write("big", LARGE)
+    with pytest.raises(KeyboardInterrupt):
+        places.sync(on_progress=interrupt_after(3 * PART))
+    places.source.write("big", LARGE[::-1])
+    places.sync()
+    assert [info.key for info in places.target.uploads()] == ["big"]
+    assert places.target.purge_uploads(timedelta(0)) == 1
+    assert contents(places.target) == {"big": LARGE[::-1]}
+
+
+def test_one_that_does_not_fit_does_not_hide_a_newer_one_that_does(places: Places) -> None:
+    places.source.write("big", LARGE)
+    other = stage(places.target, "big", LARGE[:-1] + b"?")
+    stage(places.target, "big", LARGE[:PART])
+    assert places.sync().resumed_bytes == PART
+    assert [info.id for info in places.target.uploads()] == [other]
+
+
+def test_an_upload_that_met_a_conflict_is_resumed_once_that_is_deleted(
+    onto_disk: Places,
+) -> None:
+    onto_disk.source.write("big", LARGE)
+    stage(onto_disk.target, "big", LARGE[:PART])
+    onto_disk.target.write("big/old", b"")
+    report = onto_disk.sync(SyncOptions(delete=True))
+    assert (report.resumed, report.deleted) == (1, 1)
+    assert contents(onto_disk.target) == {"big": LARGE}
+    assert list(onto_disk.target.uploads()) == []
 
 
 def test_an_upload_of_another_key_is_left_alone(places: Places) -> None:
@@ -123,12 +165,13 @@ def test_a_resumed_object_has_the_metadata_of_the_source(places: Places) -> None
     assert places.target.stat("big").metadata == {"state": "new"}
 
 
-def test_an_upload_with_a_condition_that_does_not_hold_is_forgotten(places: Places) -> None:
+def test_an_upload_with_a_condition_that_does_not_hold_is_left_alone(places: Places) -> None:
     places.source.write("big", LARGE)
     places.target.write("big", b"old")
-    stage(places.target, "big", LARGE[:PART], if_none_match="*")
+    name = stage(places.target, "big", LARGE[:PART], if_none_match="*")
     assert places.sync().ok
     assert contents(places.target) == {"big": LARGE}
+    assert [info.id for info in places.target.uploads()] == [name]
 
 
 def test_an_upload_that_is_written_to_now_is_left_alone(files: Places) -> None:

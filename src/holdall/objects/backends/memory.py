@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from bisect import bisect_left, bisect_right
@@ -318,6 +319,10 @@ class _MemoryUpload(Upload):
         self._check_open()
         self._staged.data += data
         self.offset = len(self._staged.data)
+
+    async def digest(self) -> str:
+        self._check_open()
+        return hashlib.sha256(self._staged.data).hexdigest()
 
     async def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
         self._check_open()

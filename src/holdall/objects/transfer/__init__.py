@@ -73,7 +73,14 @@ async def sync_async(
 
     An object is copied whole or not at all, with its content type and metadata, and verified by
     SHA-256, which the target remembers. Interrupted, it leaves the bytes of large objects
-    staged; the next run goes on from there.
+    staged; the next run goes on from there. When the source has changed since, it begins anew,
+    and what was staged stays: nothing says whether a sync began it or somebody else, who will go
+    on with it. It is no object, takes its space, shows in `uploads` (and in `holdall uploads`),
+    and goes with `purge_uploads`, by its age.
+
+    Whether staged bytes are the source's first ones shows only at the commit. So an upload of the
+    same key that somebody else left, begun since the source last changed, may have bytes added
+    before it is found not to fit; whoever goes on with it commits it with its SHA-256.
 
     Args:
         source: What the target should hold; only read.
@@ -85,7 +92,7 @@ async def sync_async(
     Raises:
         NotFound: The source is missing, or empty while `delete` is asked for.
         Unsupported: A listing does not come in byte order.
-        InvalidConfig: One store lies in the other.
+        InvalidConfig: One store lies in the other, also by way of links.
         HoldallError: A listing failed as a whole; what was copied before stays, and what was not
             seen to be missing from the source was not deleted.
     """
@@ -107,12 +114,16 @@ def sync(
 def plan_async(
     source: AsyncDataStore, target: AsyncDataStore, options: SyncOptions = SYNC
 ) -> AsyncIterator[Step]:
-    """Go through what `sync_async` would do, in byte order of the key; nothing is changed."""
+    """Go through what `sync_async` would do; nothing is changed.
+
+    In byte order of the key; then folders that may not be read, and then, in byte order too, what
+    would be deleted. Where nothing would be, these steps are `keep`, and their `error` says why.
+    """
     return planning.plan(source.store, target.store, options)
 
 
 def plan(source: DataStore, target: DataStore, options: SyncOptions = SYNC) -> Iterator[Step]:
-    """Go through what `sync` would do, in byte order of the key; nothing is changed."""
+    """Go through what `sync` would do; nothing is changed; see `plan_async`."""
     return drive_iterator(planning.plan(source.store, target.store, options))
 
 

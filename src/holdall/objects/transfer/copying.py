@@ -78,14 +78,14 @@ class Staged:
         self._found: dict[str, list[UploadInfo]] | None = None
 
     async def of(self, ref: Reference) -> list[UploadInfo]:
-        """The uploads of one key, the furthest first."""
+        """The uploads of one key, the newest first: an older one was found not to fit."""
         if self._target.capabilities.resume == "none":
             return []
         async with self._lock:
             if self._found is None:
                 self._found = await self._list()
         key = ref.relative_to(self._target.root)
-        return sorted(self._found.pop(key, ()), key=lambda info: -info.offset)
+        return sorted(self._found.get(key, ()), key=lambda info: -info.begun_ns)
 
     async def _list(self) -> dict[str, list[UploadInfo]]:
         found: dict[str, list[UploadInfo]] = {}
@@ -164,59 +164,80 @@ class Copier:
     ) -> Copied:
         meta = stream.meta
         wanted = self._options(meta, target)
-        upload = await self._left_behind(target, meta.size)
+        upload = await self._left_behind(target, meta)
         if upload is not None:
             resumed = upload.offset
             try:
-                written = await self._send(stream, upload, moved)
+                written = await self._send(stream, upload, moved, begun=False)
                 # The upload began under the options of that time.
                 known = await self._target.head(target, HEAD)
                 if (known.content_type, known.metadata) == (wanted.content_type, wanted.metadata):
                     return Copied(written, resumed)
             except (Corrupt, PreconditionFailed):
-                # The bytes staged are not the source's first ones, or they wait for a condition
-                # that does not hold; `_send` has forgotten them. Begin anew.
+                # The bytes staged are not the source's first ones, which only the commit can tell,
+                # or they wait for a condition that does not hold. They stay, with what was added.
+                # Begin anew.
                 pass
             moved(-meta.size)
             stream = await self._source.get(meta.ref, GetOptions(if_match=meta.etag))
         async with stream:
             upload = await self._target.upload(target, wanted, None)
-            return Copied(await self._send(stream, upload, moved), 0)
+            return Copied(await self._send(stream, upload, moved, begun=True), 0)
 
-    async def _left_behind(self, target: Reference, size: int) -> Upload | None:
-        """The upload to go on with; None when a new one must be begun."""
+    async def _left_behind(self, target: Reference, meta: ObjectMeta) -> Upload | None:
+        """The upload to go on with; None when a new one must be begun.
+
+        One that does not fit stays as it is: nothing says whether a sync began it or somebody
+        else, who will go on with it. So what a sync left of a source that has changed since
+        stays too, until it is purged by age; `holdall uploads` lists it.
+        """
         for info in await self._staged.of(target):
+            if info.begun_ns < meta.modified_ns:
+                continue  # its bytes are of another source, or of what this one was before
             try:
                 upload = await self._target.upload(target, WRITE, info.id)
             except (NotFound, Unavailable):
                 continue  # it ended meanwhile, or another process is writing to it
-            if 0 < upload.offset <= size:
+            # Where parts are compared instead of trusted, an upload goes on from its start.
+            if 0 < info.offset and upload.offset <= meta.size:
                 return upload
-            await upload.abort()
+            await upload.close()
         return None
 
     async def _send(
-        self, stream: ObjectStream, upload: Upload, moved: Callable[[int], object]
+        self, stream: ObjectStream, upload: Upload, moved: Callable[[int], object], *, begun: bool
     ) -> ObjectMeta:
-        """Write what the upload does not have yet, and commit it."""
+        """Write what the upload does not have yet, and commit it.
+
+        Only one that was `begun` here is ever aborted; one that was found is let go of.
+        """
         digest = Digest(self._target.runtime)
-        at = 0
+        at, start = 0, upload.offset
         try:
             while chunk := await stream.read(PART_BYTES):
-                await digest.add(chunk)
-                skip = upload.offset - at
-                if skip < len(chunk):
-                    await upload.write(memoryview(chunk)[skip:] if skip > 0 else chunk)
+                view = memoryview(chunk)
+                seen = view[: max(0, start - at)]
+                await digest.add(seen)
+                if seen and at + len(seen) == start and digest.text() != await upload.digest():
+                    # Before a byte is added to what may be somebody else's.
+                    raise Corrupt(
+                        f"{upload.ref}: what is staged is not what {stream.meta.ref} begins with",
+                        reference=upload.ref,
+                    )
+                if len(seen) < len(view):
+                    await upload.write(view[len(seen) :])
+                    await digest.add(view[len(seen) :])
                 at += len(chunk)
                 moved(len(chunk))
             await self._check_source(stream.meta, at, digest.text())
             return await upload.commit(at, digest.text())
         except (Corrupt, PreconditionFailed, KeyConflict):
             # These bytes can become nothing. After any other error they are left for a resume.
-            await upload.abort()
+            if begun:
+                await upload.abort()
             raise
         except BaseException:
-            if self._target.capabilities.resume == "none":
+            if begun and self._target.capabilities.resume == "none":
                 await upload.abort()
             raise
         finally:

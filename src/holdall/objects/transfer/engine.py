@@ -23,7 +23,13 @@ from holdall.core.errors import (
 from holdall.objects.options import DELETE
 from holdall.objects.transfer.copying import Copier
 from holdall.objects.transfer.joining import Listing, Pair, folder_of, join
-from holdall.objects.transfer.planning import check_places, check_source, step_for, with_source
+from holdall.objects.transfer.planning import (
+    check_places,
+    check_source,
+    objection,
+    step_for,
+    with_source,
+)
 from holdall.objects.transfer.results import Failure, Progress, Step, SyncReport
 
 if TYPE_CHECKING:
@@ -55,7 +61,6 @@ class Sync:
         on_progress: OnProgress | None,
         on_step: OnStep | None,
     ) -> None:
-        check_places(source, target, options.prefix)
         self._source = source
         self._target = target
         self._options = options
@@ -79,16 +84,24 @@ class Sync:
         self._second_try = not options.delete
         self._in_a_row = 0
         self._over = False
+        self._closed = False
 
     async def run(self) -> SyncReport:
         """Do it; answer what was done, which an interruption leaves in `report`."""
         report = self._report
+        await check_places(self._source, self._target, self._options.prefix)
         workers = self._options.workers
         crew = range(workers) if self._on_progress is None else range(-1, workers)
         try:
             async with aclosing(self._pairs):
                 async for _ in self._runtime.map(self._work, crew, len(crew)):
                     pass
+        except BaseException:
+            # Ctrl-C where a thread is being started leaves that one at work on its object, and
+            # nobody waits for it. Whoever reads the report must not hear of it afterwards.
+            with self._guard:
+                self._closed = True
+            raise
         finally:
             report.excluded = self._left.excluded
             report.foreign = self._left.foreign
@@ -172,6 +185,8 @@ class Sync:
     def _note(self, step: Step) -> None:
         report = self._report
         with self._guard:
+            if self._closed:
+                return
             self._in_a_row = 0
             if step.action == "copy":
                 report.copied += 1
@@ -188,6 +203,8 @@ class Sync:
 
     def _fail(self, key: str, size: int, error: HoldallError) -> None:
         with self._guard:
+            if self._closed:
+                return
             self._report.failed.append(Failure(key, error))
             self._in_a_row += isinstance(error, (Unavailable, Timeout))
             if self._concerns_all(error):
@@ -206,6 +223,8 @@ class Sync:
     def _tell(self, key: str, objects: int, size: int) -> None:
         if self._on_progress is not None:
             with self._guard:
+                if self._closed:
+                    return
                 self._done[0] += objects
                 self._done[1] += size
                 total = self._total or (None, None)
@@ -214,37 +233,47 @@ class Sync:
     # Deleting
 
     async def _delete_extra(self) -> None:
-        report = self._report
-        if not report.ok:
-            report.not_deleted = "nothing was deleted, because not everything could be copied"
-            return
-        if self._left.foreign and not self._options.allow_empty:
-            # A folder that became a link is no object any more; its copy may be the only one.
-            report.not_deleted = (
-                f"nothing was deleted: the source holds {self._left.foreign} entries that are no "
-                "objects, such as links, and the target may hold what they were; "
-                "allow_empty permits it"
-            )
+        if self._keeps(self._left, ok=self._report.ok):
             return
         # Listed again and not remembered: there may be as many as the target has objects. What
         # may not be read ends it now, for it would pass for what the source does not have.
         left = Listing(self._source, self._options.prefix, self._options.exclude)
         right = Listing(self._target, self._options.prefix, self._options.exclude)
         batch: list[ObjectMeta] = []
-        async with aclosing(join(left, right)) as pairs:
-            async for pair in with_source(pairs, left, self._source, self._options):
+        async with (
+            aclosing(join(left, right)) as pairs,
+            aclosing(with_source(pairs, left, self._source, self._options)) as checked,
+        ):
+            async for pair in checked:
                 if pair.source is None and pair.target is not None:
                     batch.append(pair.target)
                     if len(batch) == _DELETE_BATCH:
+                        # A folder may have become a link since it was listed first.
+                        if self._keeps(left):
+                            return
                         await self._delete(batch)
                         batch = []
+        if self._keeps(left):
+            return
         await self._delete(batch)
         conflicts, self._conflicts = self._conflicts, []
         self._second_try = True
         for pair, _ in conflicts:
             await self._handle(pair)
 
+    def _keeps(self, listing: Listing, *, ok: bool = True) -> bool:
+        """Whether deleting must end here; the report says why."""
+        report = self._report
+        report.foreign = max(report.foreign, listing.foreign)
+        why = objection(listing.foreign, self._options, ok=ok)
+        if why is None:
+            return False
+        report.not_deleted = f"nothing {'more ' if report.deleted else ''}was deleted: {why}"
+        return True
+
     async def _delete(self, batch: list[ObjectMeta]) -> None:
+        if not batch:
+            return
         try:
             failures = await self._target.delete([meta.ref for meta in batch], DELETE)
             errors = {failure.ref: failure.error for failure in failures}

@@ -6,7 +6,15 @@ import os
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from holdall.core.errors import Corrupt, HoldallError, InvalidConfig, NotFound
+from msgspec.structs import replace
+
+from holdall.core.errors import (
+    Corrupt,
+    HoldallError,
+    InvalidConfig,
+    NotFound,
+    PreconditionFailed,
+)
 from holdall.objects.transfer.copying import check_record, known_digest, read_digest
 from holdall.objects.transfer.joining import Listing, Pair, folder_of, join
 from holdall.objects.transfer.results import Step
@@ -20,12 +28,12 @@ if TYPE_CHECKING:
     from holdall.objects.transfer.results import Reason, SyncOptions
 
 
-def check_places(source: ObjectStore, target: ObjectStore, prefix: str) -> None:
+async def check_places(source: ObjectStore, target: ObjectStore, prefix: str) -> None:
     """Raise unless one store can be synced into the other.
 
     Raises:
-        InvalidConfig: They are one place, or one lies in the other; or one waits on an event
-            loop and the other does not.
+        InvalidConfig: They are one place, or one lies in the other, also by way of links; or one
+            waits on an event loop and the other does not.
     """
     if source.runtime.blocking != target.runtime.blocking:
         raise InvalidConfig("open both stores with holdall.open, or both with holdall.open_async")
@@ -33,7 +41,8 @@ def check_places(source: ObjectStore, target: ObjectStore, prefix: str) -> None:
     # Each memory:// without a name is a store of its own, though all have the same address.
     if one.scheme == "memory" and not one.container and source is not target:
         return
-    if one == other or _inside(one, other) or _inside(other, one):
+    paths = [await _real_path(source, one), await _real_path(target, other)]
+    if one == other or _inside(one, other) or _inside(other, one) or _overlap(*paths):
         raise InvalidConfig(
             f"{one} and {other} are one place, or one lies in the other; sync between two "
             "places that share nothing"
@@ -46,26 +55,86 @@ def _inside(ref: Reference, folder: Reference) -> bool:
     return not folder.key or ref.key.startswith(f"{folder.key}/")
 
 
+async def _real_path(store: ObjectStore, folder: Reference) -> str | None:
+    path = folder.path if store.capabilities.local else None
+    return None if path is None else await store.runtime.call(os.path.realpath, None, path)
+
+
+def _overlap(one: str | None, other: str | None) -> bool:
+    return (
+        one is not None and other is not None and os.path.commonpath((one, other)) in (one, other)
+    )
+
+
 async def plan(
     source: ObjectStore, target: ObjectStore, options: SyncOptions
 ) -> AsyncGenerator[Step, None]:
-    """Go through what a sync would do, in byte order of the key; it changes nothing.
+    """Go through what a sync would do; it changes nothing.
 
-    Folders that may not be read come last.
+    In byte order of the key; then come folders that may not be read, and then, as in a sync, what
+    would be deleted, in byte order too. Where a sync would delete nothing these steps are `keep`,
+    and their error says why.
     """
-    check_places(source, target, options.prefix)
+    await check_places(source, target, options.prefix)
     left = Listing(source, options.prefix, options.exclude, lenient=True)
     right = Listing(target, options.prefix, options.exclude, lenient=True)
 
     async def decide(pair: Pair) -> Step:
         return await step_for(source, target, pair, options)
 
+    ok, extra = True, False
     async with aclosing(join(left, right)) as pairs:
         checked = with_source(pairs, left, source, options)
         async for step in target.runtime.map(decide, checked, options.workers):
-            yield step
+            ok = ok and step.action != "fail"
+            if options.delete and step.reason == "extra":
+                extra = True  # whether it would be deleted shows when all has been looked at
+            else:
+                yield step
     for failure in left.failed + right.failed:
+        ok = False
         yield Step(failure.key, "fail", None, 0, error=failure.error)
+    if extra:
+        async with aclosing(_plan_deleting(source, target, options, left.foreign, ok)) as steps:
+            async for step in steps:
+                yield step
+
+
+async def _plan_deleting(
+    source: ObjectStore, target: ObjectStore, options: SyncOptions, foreign: int, ok: bool
+) -> AsyncGenerator[Step, None]:
+    """Go through what a sync would delete, which lists again as this does."""
+    left = Listing(source, options.prefix, options.exclude, lenient=not ok)
+    right = Listing(target, options.prefix, options.exclude, lenient=not ok)
+    async with aclosing(join(left, right)) as pairs:
+        async for pair in with_source(pairs, left, source, options):
+            if pair.source is not None or pair.target is None:
+                continue
+            step = Step(pair.key, "delete", "extra", pair.target.size)
+            why = objection(max(foreign, left.foreign), options, ok=ok)
+            if why is not None:
+                refused = PreconditionFailed(f"nothing would be deleted: {why}")
+                step = replace(step, action="keep", error=refused)
+            yield step
+
+
+def objection(foreign: int, options: SyncOptions, *, ok: bool) -> str | None:
+    """Why a sync must not delete; None when it may.
+
+    Args:
+        foreign: How many entries of the source are no objects.
+        options: Those of the sync.
+        ok: Whether all went well until now.
+    """
+    if not ok:
+        return "not everything could be copied"
+    if foreign and not options.allow_empty:
+        # A folder that became a link is no object any more; its copy may be the only one.
+        return (
+            f"the source holds {foreign} entries that are no objects, such as links, and the "
+            "target may hold what they were; allow_empty permits it"
+        )
+    return None
 
 
 async def with_source(

@@ -76,7 +76,7 @@ class Step(Struct, frozen=True):
         reason: Why it is copied or deleted; None when it is the same, or could not be compared.
         size: In bytes.
         resumed: How many of its bytes a former run had brought to the target.
-        error: Why it failed.
+        error: Why it failed; or, in a plan, why it is kept although `delete` is asked for.
     """
 
     key: str
@@ -139,7 +139,8 @@ class SyncReport(Struct, kw_only=True):
         failed: What went wrong, by key.
         stopped: What ended it early, since every other object would have met it too; None when
             it went through.
-        not_deleted: Why nothing was deleted although it was asked for; None when it was.
+        not_deleted: Why nothing, or no more, was deleted although it was asked for; None when all
+            that was extra was.
     """
 
     copied: int = 0

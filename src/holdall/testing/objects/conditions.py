@@ -89,8 +89,8 @@ class ConditionFacts(Facts):
 
     async def test_the_etag_of_another_object_is_refused(self, store: AsyncDataStore) -> None:
         needs(store.capabilities.conditional, "conditions")
-        other = await store.write("b", b"same")
-        await store.write("a", b"same")
+        other = await store.write("b", b"other")
+        await store.write("a", b"data")
         with pytest.raises(PreconditionFailed):
             await store.write("a", b"new", if_match=other.etag)
 

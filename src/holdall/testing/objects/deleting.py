@@ -58,7 +58,8 @@ class DeleteFacts(Facts):
         await store.write("a", b"data")
         meta = await store.stat("a")
         assert meta.metadata == {}
-        assert meta.etag != old.etag
+        if store.capabilities.unique_etags:
+            assert meta.etag != old.etag
 
     async def test_many_are_deleted(self, store: AsyncDataStore) -> None:
         await fill(store, "a/1", "a/2", "b", "c")

@@ -61,8 +61,13 @@ class Facts:
     """Facts about a store: each `async def test_…(self, store)` becomes a test for each face.
 
     `store` is an `AsyncDataStore`, or a `DataStore` that is spoken to in the same words.
+
+    Attributes:
+        excused: What the server behind the store gets wrong: how the names of tests begin, and
+            why they are skipped.
     """
 
+    excused: ClassVar[dict[str, str]] = {}
     _faces: ClassVar[dict[str, type[_Loop | _Blocking]]] = {
         "blocking": _Blocking,
         "async": _Loop,
@@ -99,7 +104,16 @@ class Facts:
 
 def _through_both_faces(fact: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     @functools.wraps(fact)
-    def test(self: Facts, make_store: MakeStore, face: str, **values: Any) -> None:
+    def test(
+        self: Facts,
+        request: pytest.FixtureRequest,
+        make_store: MakeStore,
+        face: str,
+        **values: Any,
+    ) -> None:
+        for name, reason in self.excused.items():
+            if request.node.name.startswith(name):
+                pytest.skip(reason)
         self._face = Facts._faces[face]()
         self._make_store = make_store
         self._opened = []
@@ -110,7 +124,7 @@ def _through_both_faces(fact: Callable[..., Coroutine[Any, Any, None]]) -> Calla
     # pytest reads the fixtures and parameters from here: what the fact takes beside the store.
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     this, _, *more = inspect.signature(fact).parameters.values()
-    names = ["make_store", "face", *(ours.get(one.name, one.name) for one in more)]
+    names = ["request", "make_store", "face", *(ours.get(one.name, one.name) for one in more)]
     parameters = [this, *(inspect.Parameter(name, kind) for name in names)]
     test.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     test.pytestmark = [  # type: ignore[attr-defined]

@@ -96,7 +96,7 @@ class ReadFacts(Facts):
 
     async def test_a_read_of_another_object_is_refused(self, store: AsyncDataStore) -> None:
         meta = await store.write("a", _DIGITS)
-        await store.write("a", _DIGITS)
+        await store.write("a", _DIGITS[::-1])
         with pytest.raises(PreconditionFailed):
             await store.read("a", if_match=meta.etag)
         with pytest.raises(PreconditionFailed):

@@ -60,6 +60,18 @@ class UploadFacts(Facts):
         await upload.commit(len(data), hashlib.sha256(data).hexdigest())
         assert await store.read("a") == data
 
+    async def test_an_upload_knows_the_digest_of_what_it_has(self, store: AsyncDataStore) -> None:
+        upload = await store.upload("a")
+        assert await upload.digest() == hashlib.sha256().hexdigest()
+        await upload.write(_DATA[:3])
+        await upload.write(_DATA[3:])
+        assert await upload.digest() == _SHA256
+        await upload.close()
+        if store.capabilities.resume != "none":
+            again = await self.another().upload("a", resume=upload.id)
+            assert await again.digest() == hashlib.sha256(_DATA[: again.offset]).hexdigest()
+            await again.abort()
+
     async def test_nothing_is_visible_before_the_commit(self, store: AsyncDataStore) -> None:
         await store.write("a", b"old")
         upload = await store.upload("a")

@@ -114,6 +114,7 @@ class WriteFacts(Facts):
     async def test_the_etag_changes_with_every_write_of_the_same_bytes(
         self, store: AsyncDataStore
     ) -> None:
+        needs(store.capabilities.unique_etags, "etags of their own for equal bytes")
         etags = {(await store.write("a", b"data")).etag for _ in range(5)}
         assert len(etags) == 5
 

@@ -219,16 +219,24 @@ class Tree:
         return self.opener.reader(self.root)(path)
 
     def _make_root(self, path: str) -> None:
-        if os.path.isdir(path):
-            return
         above = os.path.dirname(path)
-        if above != path:
-            self._make_root(above)
+        made = False
+        if not os.path.isdir(path):
+            if above != path:
+                self._make_root(above)
+            # Another process may be faster, or it is a file, which opening will say.
+            with suppress(FileExistsError):
+                os.mkdir(path, _FOLDER_MODE)
+                made = True
+        if not self.durable or os.path.ismount(path):
+            return
+        # Also when it was there: who made it a moment ago may not have come to this yet.
         try:
-            os.mkdir(path, _FOLDER_MODE)
-        except FileExistsError:
-            return  # another process was faster, or it is a file, which opening will say
-        parent = os.open(above, _ROOT)
+            parent = os.open(above, _ROOT)
+        except PermissionError:
+            if made:
+                raise
+            return  # others made it, in a folder that we may pass through and not open
         try:
             self.sync(parent)
         finally:
@@ -254,10 +262,9 @@ class Tree:
         above, _, name = path.rpartition("/")
         parent = self.opener.open_folder(root, above)
         try:
-            os.mkdir(name, _FOLDER_MODE, dir_fd=parent)
-            self.sync(parent)
-        except FileExistsError:
-            pass
+            with suppress(FileExistsError):
+                os.mkdir(name, _FOLDER_MODE, dir_fd=parent)
+            self.sync(parent)  # also when it was there, as in `make_folder`
         finally:
             os.close(parent)
 

@@ -7,8 +7,10 @@ the bytes, which the kernel lets go of when the process dies.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import time
+import weakref
 from typing import TYPE_CHECKING, final
 
 import msgspec
@@ -191,7 +193,11 @@ class Staging:
 
 @final
 class LocalUpload(Upload):
-    """An upload of a local store; the descriptor is its own."""
+    """An upload of a local store; the descriptor is its own.
+
+    A forked child closes it and has no part in the upload: the lock belongs to all who have the
+    descriptor, and would outlive the parent.
+    """
 
     def __init__(
         self,
@@ -205,11 +211,12 @@ class LocalUpload(Upload):
         self._staging = staging
         self._files = files
         self._descriptor: int | None = descriptor
-        self._owner = os.getpid()
+        self._forked = False
         self._begun = begun
         self.ref = ref
         self.id = name
         self.offset = os.fstat(descriptor).st_size
+        _all_uploads.add(self)
 
     async def write(self, data: Data) -> None:
         self._open()
@@ -224,6 +231,16 @@ class LocalUpload(Upload):
                 written = os.pwrite(descriptor, view, self.offset)
                 self.offset += written
                 view = view[written:]
+
+    async def digest(self) -> str:
+        return await self._files.runtime.call(self._digest, None)
+
+    def _digest(self) -> str:
+        found = hashlib.sha256()
+        with translated(self.ref):
+            for chunk in self._bytes(self._open()):
+                found.update(chunk)
+        return found.hexdigest()
 
     async def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
         return await self._files.runtime.call(self._commit, None, size, sha256)
@@ -250,15 +267,28 @@ class LocalUpload(Upload):
 
     def _abort(self) -> None:
         if self._descriptor is not None:
-            if self._owner == os.getpid():  # a forked child lets go of its parent's upload only
-                self._staging.forget(self.id)
+            self._staging.forget(self.id)
             self._release()
 
     async def close(self) -> None:
         if self._descriptor is not None:
             await self._files.runtime.call(self._release, None)
 
+    def forked(self) -> None:
+        """Let go of it in a forked child; the parent's goes on."""
+        # Closed and not unlocked, which would unlock it for the parent.
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            self._forked = True
+            os.close(descriptor)
+
     def _open(self) -> int:
+        if self._forked:
+            raise NotFound(
+                f"the upload {self.id!r} of {self.ref} belongs to the process that this one was "
+                "forked from; begin another here",
+                reference=self.ref,
+            )
         if self._descriptor is None:
             raise NotFound(f"the upload {self.id!r} of {self.ref} has ended", reference=self.ref)
         return self._descriptor
@@ -266,11 +296,21 @@ class LocalUpload(Upload):
     def _release(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            if self._owner == os.getpid():
-                # A forked child may still have it open, which would keep the lock.
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            # A child that is just being forked may still have it open, which would keep the lock.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
     def __del__(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
+
+
+_all_uploads: weakref.WeakSet[LocalUpload] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for upload in _all_uploads:
+        upload.forked()
+
+
+os.register_at_fork(after_in_child=_forked)
