@@ -21,7 +21,7 @@ help: ## Say what can be made.
 demo: .venv/.demo ## Sync a real folder into a store, interrupted and resumed.
 	$(PY) demo/main.py
 
-test: check ## Check everything, then run the tests with coverage.
+test: check .venv/.servers ## Check everything, then run the tests with coverage.
 	$(PYTEST) -n 2 --dist loadscope --cov --cov-report=term $(ARGS)
 
 check: .venv/.dev ## Format, lint, types, import floors, examples in the docs.
@@ -30,13 +30,13 @@ check: .venv/.dev ## Format, lint, types, import floors, examples in the docs.
 	$(BIN)/mypy --strict
 	$(PYTEST) -q tests/test_floors.py tests/test_docs.py
 
-bench: .venv/.bench ## Run the benchmarks and print the ratios.
+bench: .venv/.bench .venv/.servers ## Run the benchmarks and print the ratios.
 	@failed=; for file in benchmarks/objects_*.py; do \
 		[ -e "$$file" ] || { echo "There are no benchmarks yet."; exit 1; }; \
 		echo "== $$file"; $(PY) "$$file" || failed="$$failed $$file"; \
 	done; [ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
-soak: .venv/.dev ## Run the tests that take minutes.
+soak: .venv/.dev .venv/.servers ## Run the tests that take minutes.
 	$(PYTEST) -m soak --timeout=3600 $(ARGS)
 
 format: .venv/.dev ## Format, and repair what the linter can.
@@ -72,3 +72,9 @@ $(PY):
 .venv/.bench: pyproject.toml | $(PY)
 	$(PY) -m pip install -q -e '.[dev,cli,yaml,bench]'
 	@touch $@
+
+# A server that cannot be installed is no failure, so its tests are skipped; the stamp is left out
+# then, and the next run tries again.
+.venv/.servers: tests/serving/install.py | .venv/.dev
+	@PYTHONPATH=tests $(PY) -m serving.install
+	@[ ! -e .venv/servers/complete ] || touch $@

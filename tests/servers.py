@@ -1,19 +1,27 @@
-"""What a test does that needs a server, or anything else that a machine may lack."""
+"""The servers that tests ask for, and what happens where there is none."""
 
-import os
-from typing import NoReturn
+from serving.caches import RedisServer
+from serving.clouds import AzureServer, GoogleServer, S3Server
+from serving.fixtures import (
+    azure_server,
+    google_server,
+    redis_server,
+    redis_stack_server,
+    s3_server,
+    versity_server,
+)
+from serving.requiring import require_server
 
-import pytest
-
-
-def require_server(name: str, reason: str) -> NoReturn:
-    """Skip the test for want of a server, or fail where all servers are promised.
-
-    Args:
-        name: The server, as in `redis` or `postgresql`.
-        reason: How it is missing, as in `nothing listens on port 6379`.
-    """
-    message = f"needs {name}: {reason}"
-    if os.environ.get("HOLDALL_REQUIRE_SERVERS") == "1":
-        pytest.fail(f"{message} (HOLDALL_REQUIRE_SERVERS=1)", pytrace=False)
-    pytest.skip(message)
+__all__ = [
+    "AzureServer",
+    "GoogleServer",
+    "RedisServer",
+    "S3Server",
+    "azure_server",
+    "google_server",
+    "redis_server",
+    "redis_stack_server",
+    "require_server",
+    "s3_server",
+    "versity_server",
+]

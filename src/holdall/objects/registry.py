@@ -30,9 +30,21 @@ Place: TypeAlias = str | os.PathLike[str] | Reference | Mapping[str, Any]
 _BUILT_IN = {
     "file": "holdall.objects.backends.local:LocalStore",
     "memory": "holdall.objects.backends.memory:MemoryStore",
+    "s3": "holdall.objects.backends.cloud.s3_store:S3Store",
+    "az": "holdall.objects.backends.cloud.azure_store:AzureStore",
+    "gs": "holdall.objects.backends.cloud.google_store:GoogleStore",
+    "redis": "holdall.objects.backends.redis:RedisStore",
 }
-_PLANNED = {"s3", "minio", "gs", "gcs", "az", "azure", "abfs", "abfss", "redis"}
-_SYNONYMS = {"local": "file", "mem": "memory"}
+_SYNONYMS = {
+    "abfs": "az",
+    "abfss": "az",
+    "azure": "az",
+    "gcs": "gs",
+    "local": "file",
+    "mem": "memory",
+    "minio": "s3",
+    "rediss": "redis",
+}
 
 
 def open_store(place: Place, runtime: Runtime) -> ObjectStore:
@@ -83,10 +95,6 @@ def store_class(name: str) -> type[ObjectStore]:
         if entry.name == name:
             return cast("type[ObjectStore]", entry.load())
     known = sorted({*_BUILT_IN, *brought.names})
-    if name in _PLANNED:
-        raise InvalidConfig(
-            f"this version has no store for {name!r} yet; it has {', '.join(known)}"
-        )
     import difflib
 
     near = difflib.get_close_matches(name.lower(), known, n=1)

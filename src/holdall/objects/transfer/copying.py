@@ -199,7 +199,7 @@ class Copier:
             except (NotFound, Unavailable):
                 continue  # it ended meanwhile, or another process is writing to it
             # Where parts are compared instead of trusted, an upload goes on from its start.
-            if 0 < info.offset and upload.offset <= meta.size:
+            if info.offset > 0 and upload.offset <= meta.size:
                 return upload
             await upload.close()
         return None

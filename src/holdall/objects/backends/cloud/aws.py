@@ -1,0 +1,210 @@
+"""Where AWS credentials are found, in the order that AWS's own tools look.
+
+https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+from xml.etree import ElementTree
+
+import msgspec
+
+from holdall.core.errors import InvalidConfig, Unauthenticated, Unavailable
+from holdall.objects.backends.cloud.credentials import Credentials, Lease, Source, expiry, fixed
+from holdall.objects.backends.cloud.http import Http
+from holdall.objects.backends.cloud.sigv4 import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_METADATA = "http://169.254.169.254"
+_CONTAINER = "http://169.254.170.2"
+_ADVICE = (
+    "Give access_key and secret_key, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a "
+    "profile, or set anonymous for public objects"
+)
+_PATIENCE = timedelta(seconds=2)  # these services are on the same machine, or are not there
+
+
+def find(
+    key: Key | None, profile: str | None, environment: Mapping[str, str] = os.environ
+) -> Credentials[Key]:
+    """The credentials to use.
+
+    Args:
+        key: The key that the settings give; looked at alone when there is one.
+        profile: The profile of AWS's files that the settings name; looked at alone, else.
+        environment: The variables.
+    """
+    if key is not None:
+        return Credentials([fixed("the settings", key)], _ADVICE)
+    name = profile or environment.get("AWS_PROFILE") or "default"
+    files = Source(f"the profile {name!r}", lambda: _from_files(name, profile, environment))
+    if profile is not None:
+        return Credentials([files], _ADVICE)
+    http = Http(_PATIENCE, _PATIENCE)
+    return Credentials(
+        [
+            Source("the environment", lambda: _from_environment(environment)),
+            files,
+            Source("a web identity", lambda: _from_web_identity(http, environment)),
+            Source("the container", lambda: _from_container(http, environment)),
+            Source("the machine", lambda: _from_machine(http, environment)),
+        ],
+        _ADVICE,
+    )
+
+
+def _from_environment(environment: Mapping[str, str]) -> Lease[Key] | None:
+    name, secret = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
+    if not name or not secret:
+        return None
+    return Lease(Key(name, secret, environment.get("AWS_SESSION_TOKEN") or None))
+
+
+def _from_files(
+    profile: str, named: str | None, environment: Mapping[str, str]
+) -> Lease[Key] | None:
+    """A profile of `~/.aws/credentials` and `~/.aws/config`."""
+    home = Path(environment.get("HOME") or "~").expanduser() / ".aws"
+    places = (
+        (environment.get("AWS_SHARED_CREDENTIALS_FILE") or home / "credentials", profile),
+        (
+            environment.get("AWS_CONFIG_FILE") or home / "config",
+            profile if profile == "default" else f"profile {profile}",
+        ),
+    )
+    found: dict[str, str] = {}
+    for path, section in places:
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read(path, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError):
+            # Their messages quote the line, which may hold a secret.
+            raise InvalidConfig(f"{path} cannot be read: it is no file of AWS profiles") from None
+        if parser.has_section(section):
+            found = {**dict(parser.items(section)), **found}
+    if "aws_access_key_id" in found and "aws_secret_access_key" in found:
+        token = found.get("aws_session_token")
+        return Lease(Key(found["aws_access_key_id"], found["aws_secret_access_key"], token))
+    if found.keys() & {"role_arn", "sso_session", "sso_start_url", "credential_process"}:
+        return _from_boto3(profile)
+    if named is not None:
+        raise Unauthenticated(f"AWS's files have no credentials for the profile {named!r}")
+    return None
+
+
+def _from_boto3(profile: str) -> Lease[Key]:
+    """What AWS's own library makes of a profile: a role, single sign-on, another program."""
+    try:
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError as error:
+        raise InvalidConfig(
+            f"the profile {profile!r} needs AWS's own library: pip install boto3"
+        ) from error
+    try:
+        session: Any = boto3.Session(profile_name=profile)
+        found = session.get_credentials()
+        frozen = None if found is None else found.get_frozen_credentials()
+    except (BotoCoreError, ClientError) as error:
+        raise Unauthenticated(f"the profile {profile!r} gives no credentials: {error}") from error
+    if frozen is None:
+        raise Unauthenticated(f"the profile {profile!r} gives no credentials")
+    return Lease(
+        Key(frozen.access_key, frozen.secret_key, frozen.token),
+        getattr(found, "_expiry_time", None),
+    )
+
+
+def _from_web_identity(http: Http, environment: Mapping[str, str]) -> Lease[Key] | None:
+    """A role for the token that a cluster puts into a file."""
+    path, role = environment.get("AWS_WEB_IDENTITY_TOKEN_FILE"), environment.get("AWS_ROLE_ARN")
+    if not path or not role:
+        return None
+    try:
+        token = Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise Unauthenticated(f"{path} cannot be read: {error.strerror}") from error
+    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
+    endpoint = environment.get("AWS_ENDPOINT_URL_STS") or f"https://sts.{region}.amazonaws.com"
+    asked = {
+        "Action": "AssumeRoleWithWebIdentity",
+        "Version": "2011-06-15",
+        "RoleArn": role,
+        "RoleSessionName": environment.get("AWS_ROLE_SESSION_NAME") or "holdall",
+        "WebIdentityToken": token,
+    }
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    answer = http.send("POST", f"{endpoint}/", headers, urlencode(asked).encode())
+    if answer.status != 200:
+        raise Unauthenticated(f"the token service answers {answer.status}")
+    try:
+        root = ElementTree.fromstring(answer.body)  # noqa: S314 - see `xml.parsed`
+    except ElementTree.ParseError as error:
+        raise Unavailable("the token service answered something that is no XML") from error
+    found = {entry.tag.rpartition("}")[2]: entry.text or "" for entry in root.iter()}
+    key = Key(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+    return Lease(key, expiry(found["Expiration"]))
+
+
+def _from_container(http: Http, environment: Mapping[str, str]) -> Lease[Key] | None:
+    """The role of a container."""
+    relative = environment.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+    url = environment.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    if relative:
+        url = f"{_CONTAINER}{relative}"
+    if not url:
+        return None
+    headers: dict[str, str] = {}
+    path = environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+    token = environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")
+    if path:
+        try:
+            token = Path(path).read_text("utf-8").strip()
+        except OSError as error:
+            raise Unauthenticated(f"{path} cannot be read: {error.strerror}") from error
+    if token:
+        headers["authorization"] = token
+    return _key_of(http.send("GET", url, headers).body)
+
+
+def _from_machine(http: Http, environment: Mapping[str, str]) -> Lease[Key] | None:
+    """The role of a machine, by the second version of its metadata service."""
+    if environment.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+        return None
+    endpoint = environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _METADATA
+    endpoint = endpoint.rstrip("/")
+    lifetime = {"x-aws-ec2-metadata-token-ttl-seconds": "300"}
+    answer = http.send("PUT", f"{endpoint}/latest/api/token", lifetime)
+    if answer.status != 200:
+        return None
+    headers = {"x-aws-ec2-metadata-token": answer.body.decode()}
+    roles = f"{endpoint}/latest/meta-data/iam/security-credentials/"
+    answer = http.send("GET", roles, headers)
+    if answer.status != 200 or not answer.body:
+        return None
+    role = answer.body.decode().split("\n")[0].strip()
+    return _key_of(http.send("GET", roles + role, headers).body)
+
+
+class _Answer(msgspec.Struct, rename="pascal"):
+    access_key_id: str
+    secret_access_key: str
+    token: str
+    expiration: str
+
+
+def _key_of(body: bytes) -> Lease[Key]:
+    try:
+        found = msgspec.json.decode(body, type=_Answer)
+    except msgspec.MsgspecError:
+        raise Unauthenticated("the metadata service gave no credentials") from None
+    key = Key(found.access_key_id, found.secret_access_key, found.token)
+    return Lease(key, expiry(found.expiration))

@@ -1,0 +1,206 @@
+"""Who asks Azure: an account's key, a shared access signature, or an identity."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Struct
+
+from holdall.core.errors import InvalidConfig, Unauthenticated
+from holdall.objects.backends.cloud.credentials import Credentials, Lease, Source, fixed
+from holdall.objects.backends.cloud.http import Http
+from holdall.objects.backends.cloud.shared_key import read_connection_string
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdall.objects.backends.cloud.settings import AzureSettings
+
+_METADATA = "http://169.254.169.254/metadata/identity/oauth2/token"
+_RESOURCE = "https://storage.azure.com/"
+_EMULATOR = {
+    "accountname": "devstoreaccount1",
+    # The key of every emulator, published with it.
+    "accountkey": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/"
+    "KBHBeksoGMGw==",
+    "blobendpoint": "http://127.0.0.1:10000/devstoreaccount1",
+}
+_ADVICE = (
+    "Give connection_string, account_key or sas_token, or set use_managed_identity; or set "
+    "AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN; or set "
+    "anonymous for public objects"
+)
+_PATIENCE = timedelta(seconds=5)
+
+
+class SharedKey(Struct, frozen=True):
+    """An account's key, in base 64."""
+
+    key: str
+
+    def __repr__(self) -> str:
+        return "SharedKey(***)"
+
+
+class SharedAccess(Struct, frozen=True):
+    """A shared access signature: the query of a URL."""
+
+    token: str
+
+    def __repr__(self) -> str:
+        return "SharedAccess(***)"
+
+
+class Bearer(Struct, frozen=True):
+    """A token of an identity."""
+
+    token: str
+
+    def __repr__(self) -> str:
+        return "Bearer(***)"
+
+
+Access: TypeAlias = SharedKey | SharedAccess | Bearer
+
+
+class Account(Struct, frozen=True):
+    """A storage account and how to enter.
+
+    Args:
+        name: The account.
+        endpoint: Its URL, without a `/` at its end.
+        credentials: What gives access; None for public objects.
+    """
+
+    name: str
+    endpoint: str
+    credentials: Credentials[Access] | None
+
+
+def account_of(settings: AzureSettings, environment: Mapping[str, str] = os.environ) -> Account:
+    """The account that settings and variables name; of the four ways in the first that is given.
+
+    Raises:
+        InvalidConfig: No account is named, or the connection string is none.
+    """
+    given = settings.connection_string
+    text = given.reveal() if given is not None else None
+    named = settings.account_key or settings.sas_token or settings.use_managed_identity
+    if text is None and not named and not settings.anonymous:
+        text = environment.get("AZURE_STORAGE_CONNECTION_STRING")
+    pairs = _pairs(text) if text else {}
+    name = (
+        settings.account_name
+        or pairs.get("accountname")
+        or environment.get("AZURE_STORAGE_ACCOUNT")
+        or environment.get("AZURE_STORAGE_ACCOUNT_NAME")
+    )
+    if not name:
+        raise InvalidConfig(
+            "no storage account is named: give account_name or connection_string, write "
+            "abfs://container@account.dfs.core.windows.net/…, or set AZURE_STORAGE_ACCOUNT"
+        )
+    endpoint = (
+        settings.endpoint or pairs.get("blobendpoint") or _endpoint(name, pairs, settings.host)
+    )
+    if "://" not in endpoint:
+        endpoint = f"{'https' if settings.use_ssl else 'http'}://{endpoint}"
+    credentials = None if settings.anonymous else _credentials(settings, pairs, environment)
+    return Account(name, endpoint.rstrip("/"), credentials)
+
+
+def _endpoint(name: str, pairs: Mapping[str, str], host: str) -> str:
+    protocol = pairs.get("defaultendpointsprotocol", "https")
+    # Blobs of account.dfs.core.windows.net are at account.blob.core.windows.net.
+    suffix = pairs.get("endpointsuffix") or host.partition(".dfs.")[2] or "core.windows.net"
+    return f"{protocol}://{name}.blob.{suffix}"
+
+
+def _pairs(text: str) -> dict[str, str]:
+    try:
+        pairs = read_connection_string(text)
+    except ValueError as error:
+        raise InvalidConfig(f"the setting 'connection_string': {error}") from None
+    return dict(_EMULATOR) if pairs.get("usedevelopmentstorage") == "true" else pairs
+
+
+def _credentials(
+    settings: AzureSettings, pairs: Mapping[str, str], environment: Mapping[str, str]
+) -> Credentials[Access]:
+    sources: list[Source[Access]] = []
+
+    def add(name: str, access: Access | None) -> None:
+        if access is not None:
+            sources.append(fixed(name, access))
+
+    shared = pairs.get("sharedaccesssignature")
+    add("the connection string", SharedKey(pairs["accountkey"]) if "accountkey" in pairs else None)
+    add("the connection string", SharedAccess(shared.lstrip("?")) if shared else None)
+    key, token = settings.account_key, settings.sas_token
+    add("the setting account_key", None if key is None else SharedKey(key.reveal()))
+    add(
+        "the setting sas_token", None if token is None else SharedAccess(token.reveal().lstrip("?"))
+    )
+    http = Http(_PATIENCE, _PATIENCE)
+    identity = Source(
+        "the managed identity", lambda: _from_identity(http, settings.client_id, environment)
+    )
+    if settings.use_managed_identity:
+        sources.append(identity)
+    if not sources:
+        key_text = environment.get("AZURE_STORAGE_KEY") or environment.get(
+            "AZURE_STORAGE_ACCOUNT_KEY"
+        )
+        token_text = environment.get("AZURE_STORAGE_SAS_TOKEN")
+        add("the environment", SharedKey(key_text) if key_text else None)
+        add("the environment", SharedAccess(token_text.lstrip("?")) if token_text else None)
+        sources.append(Source("Azure's own library", _from_azure_identity))
+    return Credentials(sources, _ADVICE)
+
+
+class _Token(Struct):
+    access_token: str
+    expires_on: str | int
+
+
+def _from_identity(
+    http: Http, client_id: str | None, environment: Mapping[str, str]
+) -> Lease[Access] | None:
+    """A token of the machine's own identity, or the one of an app service."""
+    query = {"resource": _RESOURCE}
+    endpoint, header = environment.get("IDENTITY_ENDPOINT"), environment.get("IDENTITY_HEADER")
+    if endpoint and header:
+        query["api-version"] = "2019-08-01"
+        headers = {"x-identity-header": header}
+    else:
+        endpoint = environment.get("AZURE_POD_IDENTITY_AUTHORITY_HOST", "").rstrip("/")
+        endpoint = f"{endpoint}/metadata/identity/oauth2/token" if endpoint else _METADATA
+        query["api-version"] = "2018-02-01"
+        headers = {"metadata": "true"}
+    if client_id is not None:
+        query["client_id"] = client_id
+    answer = http.send("GET", f"{endpoint}?{urlencode(query)}", headers)
+    if answer.status != 200:
+        raise Unauthenticated(f"the identity service answers {answer.status}")
+    try:
+        found = msgspec.json.decode(answer.body, type=_Token)
+    except msgspec.MsgspecError:
+        raise Unauthenticated("the identity service gave no token") from None
+    return Lease(Bearer(found.access_token), datetime.fromtimestamp(int(found.expires_on), UTC))
+
+
+def _from_azure_identity() -> Lease[Access] | None:
+    try:
+        from azure.core.exceptions import AzureError
+        from azure.identity import DefaultAzureCredential
+    except ImportError:
+        return None
+    try:
+        found = DefaultAzureCredential().get_token(f"{_RESOURCE}.default")
+    except AzureError as error:
+        raise Unauthenticated(f"Azure's own library gives no token: {error}") from error
+    return Lease(Bearer(found.token), datetime.fromtimestamp(found.expires_on, UTC))

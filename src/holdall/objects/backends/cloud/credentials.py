@@ -1,0 +1,154 @@
+"""Where credentials come from, and that they are renewed before they expire.
+
+Each source here answers what is valid now. obstore asks the same one, so that its requests and
+ours always carry the same credentials. A source that answers nothing has none to give.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from msgspec import Struct
+
+from holdall.core.errors import HoldallError, Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_log = logging.getLogger("holdall.objects.cloud")
+
+T = TypeVar("T")
+
+_EARLY = timedelta(minutes=5)
+_RETRY = timedelta(seconds=30)
+
+
+class Lease(Struct, Generic[T], frozen=True):
+    """A credential and how long it holds.
+
+    Args:
+        value: The credential.
+        expires: Until when, in UTC; None for always, or until the source says otherwise.
+    """
+
+    value: T
+    expires: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"Lease(***, {self.expires})"
+
+
+class Source(Struct, Generic[T], frozen=True):
+    """One place to look.
+
+    Args:
+        name: What an error calls it.
+        find: Answers what it has now; None when it has nothing.
+    """
+
+    name: str
+    find: Callable[[], Lease[T] | None]
+
+
+class Credentials(Generic[T]):
+    """What the first of several places that has anything gives, renewed in time.
+
+    One caller renews, and the others go on with what still holds.
+
+    Args:
+        sources: Where to look, in order. The first one that has anything is asked from then on.
+        advice: What to do when none has anything; ends the error.
+        now: Answers the time, in UTC.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source[T]],
+        advice: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._sources = tuple(sources)
+        self._advice = advice
+        self._now = now
+        self._guard = threading.Lock()
+        self._lease: Lease[T] | None = None
+        self._renew_at: datetime | None = None
+
+    def current(self) -> T:
+        """The credential that is valid now.
+
+        Raises:
+            Unauthenticated: No place has one, or it has expired and could not be renewed.
+        """
+        return self.lease().value
+
+    def lease(self) -> Lease[T]:
+        """The credential that is valid now, with its end."""
+        lease, renew_at = self._lease, self._renew_at
+        if lease is not None and (renew_at is None or self._now() < renew_at):
+            return lease
+        valid = lease is not None and (lease.expires is None or self._now() < lease.expires)
+        if not self._guard.acquire(blocking=not valid):
+            assert lease is not None
+            return lease
+        try:
+            return self._renew()
+        finally:
+            self._guard.release()
+
+    def _renew(self) -> Lease[T]:
+        lease = self._lease
+        now = self._now()
+        if lease is not None and (self._renew_at is None or now < self._renew_at):
+            return lease  # another thread was faster
+        try:
+            found = self._look()
+        except HoldallError as error:
+            if lease is None or (lease.expires is not None and now >= lease.expires):
+                raise
+            _log.warning(
+                "credentials could not be renewed, and hold on until they expire: %s", error
+            )
+            self._renew_at = now + _RETRY
+            return lease
+        self._lease = found
+        self._renew_at = (
+            None if found.expires is None else max(found.expires - _EARLY, now + _RETRY)
+        )
+        return found
+
+    def _look(self) -> Lease[T]:
+        failures: list[str] = []
+        for source in self._sources:
+            try:
+                found = source.find()
+            except HoldallError as error:
+                failures.append(f"{source.name}: {error}")
+                continue
+            if found is not None:
+                self._sources = (source,)
+                return found
+            failures.append(f"{source.name}: nothing")
+        raise Unauthenticated(
+            f"no credentials were found. Looked at {'; '.join(failures)}. {self._advice}"
+        )
+
+    def forked(self) -> None:
+        """Go on in a forked child, where the thread that has the guard is not."""
+        self._guard = threading.Lock()
+
+
+def fixed(name: str, value: T) -> Source[T]:
+    """A credential that was given, and stays."""
+    lease = Lease(value)
+    return Source(name, lambda: lease)
+
+
+def expiry(text: str) -> datetime:
+    """A time as services write it, such as 2024-02-29T12:34:56Z."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -1,0 +1,191 @@
+"""From a service's answers, and from obstore's exceptions, to our errors."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from holdall.core.errors import (
+    AlreadyExists,
+    HoldallError,
+    InvalidConfig,
+    InvalidRange,
+    KeyConflict,
+    LimitExceeded,
+    NotFound,
+    PermissionDenied,
+    PreconditionFailed,
+    Timeout,
+    Unauthenticated,
+    Unavailable,
+    Unsupported,
+)
+from holdall.core.reference import Reference
+
+# obstore has one exception for most answers; the status stands only in its text.
+_STATUS = re.compile(r"status(?: code)?: (\d{3})")
+_CODE = re.compile(r"<Code>([A-Za-z0-9]+)</Code>")
+_MESSAGE = re.compile(r"<Message>([^<]{1,300})")
+
+_NO_CONTAINER = {"NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "ResourceNotFound"}
+_UNKNOWN_CALLER = {
+    "AuthenticationFailed",
+    "AuthFailure",
+    "AuthorizationHeaderMalformed",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidAuthenticationInfo",
+    "InvalidToken",
+    "NoAuthenticationInformation",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+}
+_TOO_LARGE = {
+    "EntityTooLarge",
+    "KeyTooLongError",
+    "MetadataTooLarge",
+    "RequestBodyTooLarge",
+    "RequestHeaderSectionTooLarge",
+}
+_CONFLICTS = {
+    "ExistingObjectIsDirectory",
+    "ObjectParentIsFile",
+    "PathConflict",
+    "ResourceTypeMismatch",
+}
+_EXISTS = {"BlobAlreadyExists", "UnspecifiedConditionsNotMet"}
+_TIMED_OUT = ("operation timed out", "deadline has elapsed", "TimedOut", "request timed out")
+
+
+class Asked(Struct, frozen=True):
+    """What a request asked for, to say in its error.
+
+    Args:
+        ref: About which object or prefix.
+        creates: It asked that there be nothing there.
+        conditional: It asked for a certain etag.
+        writes: It changes something, so that a lost reply leaves the outcome unknown.
+    """
+
+    ref: Reference
+    creates: bool = False
+    conditional: bool = False
+    writes: bool = False
+
+
+def answered(status: int, code: str, message: str, asked: Asked) -> HoldallError:
+    """The error for an answer of a service.
+
+    Args:
+        status: The HTTP status.
+        code: The service's own name of the error; empty where it gave none.
+        message: What the service says of it; empty where it says nothing.
+        asked: What the request was.
+    """
+    ref = asked.ref
+    said = f" ({code}: {message})" if message else f" ({code})" if code else ""
+    if code in _NO_CONTAINER and status == 404:
+        kind = "bucket" if ref.scheme in {"s3", "gs"} else "container"
+        return InvalidConfig(
+            f"{ref.root}: there is no such {kind}{said}. Create it, or mend its name",
+            reference=ref.root,
+        )
+    if code in _CONFLICTS:
+        return KeyConflict(
+            f"{ref}: this service keeps objects as files in folders, and a part of this key is "
+            f"the other kind{said}",
+            reference=ref,
+        )
+    if status == 412 or code in _EXISTS or (asked.conditional and asked.writes and status == 404):
+        return _refused(asked)
+    if status == 404:
+        return NotFound(f"{ref}: there is no object", reference=ref)
+    if status == 401 or code in _UNKNOWN_CALLER:
+        return Unauthenticated(
+            f"{ref}: the service does not accept these credentials{said}. "
+            "Check the keys or the token, whether they have expired, and the clock",
+            reference=ref,
+        )
+    if status == 403:
+        return PermissionDenied(
+            f"{ref}: the service does not permit this{said}. "
+            "These credentials lack the right, or are wrong",
+            reference=ref,
+        )
+    if status == 416:
+        return InvalidRange(f"{ref}: the range does not lie within the object", reference=ref)
+    if status in {301, 307, 308}:
+        return InvalidConfig(
+            f"{ref.root} is elsewhere{said}: set its region or endpoint", reference=ref.root
+        )
+    if status == 413 or code in _TOO_LARGE:
+        return LimitExceeded(f"{ref}: the service refuses the size{said}", reference=ref)
+    if status in {405, 501}:
+        return Unsupported(f"{ref}: the service cannot do this{said}", reference=ref)
+    if status in {408, 409, 423, 425, 429} or status >= 500:
+        return Unavailable(f"{ref}: the service answers {status}{said}", reference=ref)
+    return Unavailable(f"{ref}: the service answers {status}{said}", reference=ref, transient=False)
+
+
+def _refused(asked: Asked) -> HoldallError:
+    if asked.creates:
+        return AlreadyExists(f"{asked.ref} exists already", reference=asked.ref)
+    return PreconditionFailed(
+        f"{asked.ref} has changed since its etag was read, or is gone; read it and decide again",
+        reference=asked.ref,
+    )
+
+
+def raised(error: Exception, asked: Asked, endpoint: str) -> HoldallError:
+    """The error for an exception of obstore.
+
+    Args:
+        error: What it raised.
+        asked: What the request was.
+        endpoint: Where to, to name it when it does not answer.
+    """
+    text = str(error)
+    status, code = _STATUS.search(text), _CODE.search(text)
+    if status is not None:
+        message = _MESSAGE.search(text)
+        return answered(
+            int(status[1]), code[1] if code else "", message[1].strip() if message else "", asked
+        )
+    if "Wanted range starting at" in text:
+        return answered(416, "", "", asked)
+    name = type(error).__name__
+    if name in {"AlreadyExistsError", "PreconditionError"}:
+        return _refused(asked)
+    if isinstance(error, FileNotFoundError):
+        return NotFound(f"{asked.ref}: there is no object", reference=asked.ref)
+    if any(mark in text for mark in _TIMED_OUT):
+        return lost(
+            Timeout(
+                f"{asked.ref}: {endpoint} took longer than the setting 'timeout' allows",
+                reference=asked.ref,
+            ),
+            asked,
+        )
+    return lost(
+        Unavailable(
+            f"{asked.ref}: the connection to {endpoint} failed, or broke off", reference=asked.ref
+        ),
+        asked,
+    )
+
+
+def lost(error: HoldallError, asked: Asked) -> HoldallError:
+    """Say of an error without an answer whether the write may have been applied.
+
+    A conditional one must not be repeated then: its own success would refuse it.
+    """
+    if not asked.writes or not (asked.creates or asked.conditional):
+        return error
+    return type(error)(
+        f"{error.message}; the write may have been applied: read the object and decide",
+        reference=error.reference,
+        transient=False,
+    )

@@ -1,0 +1,144 @@
+"""Reading: one request for a small body, a stream for a large one, several to have all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+from msgspec import structs
+
+from holdall.core.errors import HoldallError, InvalidRange, NotFound, PreconditionFailed
+from holdall.objects.backends.cloud import forks
+from holdall.objects.backends.cloud.bodies import CloudStream
+from holdall.objects.backends.cloud.faults import Asked
+from holdall.objects.integrity import check_conditions
+from holdall.objects.options import GET, PART_BYTES
+from holdall.objects.results import BytesStream, ObjectMeta, ObjectStream
+
+if TYPE_CHECKING:
+    from holdall.core.reference import Reference
+    from holdall.objects.backends.cloud.container import Container
+    from holdall.objects.options import GetOptions
+
+_EAGER_BYTES = 1024 * 1024  # a body of up to this size comes with the answer
+_PARALLEL_BYTES = 4 * PART_BYTES  # a body above this is read by several requests at once
+
+
+@final
+class Reader:
+    """Reads objects of one container."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self._service = container.service
+        self._runtime = container.runtime
+
+    async def get(self, ref: Reference, options: GetOptions) -> ObjectStream:
+        """Open a body; as `ObjectStore.get`."""
+        if options is GET:
+            return await self._open(ref, options, None)
+        asked: tuple[int, int] | dict[str, int] | None = None
+        if options.start or options.end is not None:
+            asked = self._service.range_of(options)
+            if asked is None:
+                # The service cannot be asked for this range before the size is known.
+                known = await self._container.run(self._service.head, ref)
+                start, end = options.span(known.size, ref)
+                if options.if_match is not None:
+                    check_conditions(known.etag, options.if_match, None, ref)
+                if start == end:
+                    return BytesStream(self._container.described(known), start, b"")
+                asked = (start, end)
+        stream = await self._open(ref, options, asked)
+        if options.tags:
+            known = await self._container.run(self._service.head, ref)
+            tags = await self._container.run(self._service.tags, ref, known)
+            stream.meta = structs.replace(stream.meta, tags=tags)
+        return stream
+
+    async def _open(self, ref: Reference, options: GetOptions, asked: Any) -> ObjectStream:
+        forks.check()
+        wanted: dict[str, Any] = {}
+        if asked is not None:
+            wanted["range"] = asked
+        if options.if_match is not None:
+            wanted.update(self._service.read_condition(options.if_match))
+        try:
+            answer = await self._runtime.call(
+                self._container.get, self._container.get_async, ref.key, wanted or None
+            )
+        except self._container.errors as error:
+            fault = self._container.fault(
+                error, Asked(ref, conditional=options.if_match is not None)
+            )
+            if isinstance(fault, InvalidRange):
+                return await self._beyond(ref, options)
+            if isinstance(fault, NotFound):
+                await self._container.look_once()
+            if options.if_match is not None and isinstance(fault, (NotFound, PreconditionFailed)):
+                # Some services say the one for the other: there is none, or there is another.
+                known = await self._container.run(self._service.head, ref)
+                check_conditions(known.etag, options.if_match, None, ref)
+            raise fault from error
+        meta = self._container.answered(answer)
+        start, end = options.span(meta.size, ref)
+        length = end - start
+        if length <= _EAGER_BYTES:
+            try:
+                data = await self._runtime.call(_whole, _whole_async, answer)
+            except self._container.errors as error:
+                raise self._container.fault(error, Asked(ref)) from error
+            return BytesStream(meta, start, data)
+
+        def fault_of(error: Exception) -> HoldallError:
+            return self._container.fault(error, Asked(ref))
+
+        async def rest() -> bytes:
+            return await self._read_parallel(ref, meta, start, end)
+
+        return CloudStream(
+            meta,
+            start,
+            length,
+            answer,
+            self._runtime,
+            self._container.errors,
+            fault_of,
+            rest if length > _PARALLEL_BYTES and self._container.workers > 1 else None,
+        )
+
+    async def _beyond(self, ref: Reference, options: GetOptions) -> ObjectStream:
+        """A range that the service does not have: an error, but for nothing of an empty object."""
+        known = await self._container.run(self._service.head, ref)
+        start, _ = options.span(known.size, ref)
+        return BytesStream(self._container.described(known), start, b"")
+
+    async def _read_parallel(self, ref: Reference, meta: ObjectMeta, start: int, end: int) -> bytes:
+        """Read a large body by several requests at once, all of the same object."""
+        whole = bytearray(end - start)
+        condition = self._service.read_condition(meta.etag or "")
+
+        async def read(at: int) -> None:
+            last = min(at + PART_BYTES, end)
+            try:
+                wanted = {"range": (at, last), **condition}
+                answer = await self._runtime.call(
+                    self._container.get, self._container.get_async, ref.key, wanted
+                )
+                data = await self._runtime.call(answer.bytes, answer.bytes_async)
+            except self._container.errors as error:
+                raise self._container.fault(error, Asked(ref, conditional=True)) from error
+            whole[at - start : last - start] = data
+
+        async for _ in self._runtime.map(
+            read, range(start, end, PART_BYTES), self._container.workers
+        ):
+            pass
+        return bytes(whole)
+
+
+def _whole(answer: Any) -> bytes:
+    return bytes(answer.bytes())
+
+
+async def _whole_async(answer: Any) -> bytes:
+    return bytes(await answer.bytes_async())

@@ -1,0 +1,124 @@
+"""Requests of our own to the services, signed with the same credentials as obstore's."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from base64 import b64encode
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+from xml.etree import ElementTree
+
+from holdall.core.errors import HoldallError
+from holdall.objects.backends.cloud.faults import Asked, answered, lost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdall.core.reference import Reference
+    from holdall.objects.backends.cloud.http import Http, Response
+    from holdall.objects.contract import Data
+    from holdall.objects.options import SignOptions
+
+_KEY_SAFE = "/-_.~"
+
+
+class Requests(ABC):
+    """Sends requests to one container.
+
+    Args:
+        http: The connections.
+        root: The container's address, for errors.
+        endpoint: The service's URL, for errors.
+    """
+
+    def __init__(self, http: Http, root: Reference, endpoint: str) -> None:
+        self._http = http
+        self.root = root
+        self.endpoint = endpoint
+
+    @abstractmethod
+    def prepared(
+        self, method: str, key: str, query: Mapping[str, str], headers: dict[str, str], body: Data
+    ) -> tuple[str, dict[str, str]]:
+        """URL and headers of a request, with what tells the service who asks.
+
+        Args:
+            method: The verb.
+            key: What about; empty for the container.
+            query: Not encoded.
+            headers: Names in small letters; may be changed.
+            body: What is sent.
+        """
+
+    @abstractmethod
+    def presign(self, key: str, options: SignOptions) -> str:
+        """A URL that needs no other credential; no request."""
+
+    def send(
+        self,
+        method: str,
+        key: str,
+        asked: Asked,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Data = b"",
+    ) -> Response:
+        """Send a request and read its answer.
+
+        Raises:
+            HoldallError: The answer is an error, or there was none.
+        """
+        url, signed = self.prepared(method, key, query or {}, dict(headers or {}), body)
+        try:
+            response = self._http.send(method, url, signed, body)
+        except HoldallError as error:
+            about = type(error)(
+                f"{asked.ref}: {error.message}", reference=asked.ref, transient=error.transient
+            )
+            raise lost(about, asked) from error
+        if response.status >= 300:
+            code, message = self.said(response)
+            raise answered(response.status, code, message, asked)
+        return response
+
+    def said(self, response: Response) -> tuple[str, str]:
+        """Code and message of an error."""
+        code = response.headers.get("x-ms-error-code", "")
+        if not response.body.lstrip().startswith(b"<"):
+            return code, ""
+        try:
+            root = ElementTree.fromstring(response.body)  # noqa: S314 - see `xml.parsed`
+        except ElementTree.ParseError:
+            return code, ""
+        found = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
+        return code or found.get("Code", ""), found.get("Message", "").split("\n")[0]
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._http.close()
+
+    @staticmethod
+    def quoted(key: str) -> str:
+        """A key in the path of a URL."""
+        return quote(key, safe=_KEY_SAFE)
+
+    @staticmethod
+    def form(pairs: Mapping[str, str]) -> str:
+        """Pairs as a header carries them."""
+        return urlencode(pairs, quote_via=quote)
+
+    @staticmethod
+    def md5(body: bytes) -> str:
+        """A digest as the header Content-MD5 carries it."""
+        return b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+
+    @staticmethod
+    def signed_headers(options: SignOptions) -> dict[str, str]:
+        """What the client must send with a signed URL."""
+        headers: dict[str, str] = {}
+        if options.content_type is not None:
+            headers["content-type"] = options.content_type
+        if options.content_md5 is not None:
+            headers["content-md5"] = b64encode(bytes.fromhex(options.content_md5)).decode()
+        return headers

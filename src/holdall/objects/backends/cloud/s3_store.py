@@ -1,0 +1,227 @@
+"""The store of `s3://`: its settings, its address, its requests."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, final
+from urllib.parse import urlsplit
+
+from msgspec import structs
+
+from holdall.core.errors import InvalidConfig
+from holdall.objects.backends.cloud import aws, driving
+from holdall.objects.backends.cloud.prefixes import root_of
+from holdall.objects.backends.cloud.requests import Requests
+from holdall.objects.backends.cloud.s3 import S3Service
+from holdall.objects.backends.cloud.settings import S3Settings
+from holdall.objects.backends.cloud.sigv4 import UNSIGNED, Key, presign, query_text, sign_headers
+from holdall.objects.backends.cloud.store import CloudStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from msgspec import Struct
+
+    from holdall.core.reference import Reference
+    from holdall.core.runtime import Runtime
+    from holdall.objects.backends.cloud.credentials import Credentials
+    from holdall.objects.backends.cloud.http import Http
+    from holdall.objects.contract import Data
+    from holdall.objects.options import SignOptions
+
+_REGION = "us-east-1"
+
+
+@final
+class S3Requests(Requests):
+    """Requests to one bucket, signed by an access key."""
+
+    def __init__(
+        self,
+        http: Http,
+        root: Reference,
+        endpoint: str,
+        base: str,
+        bucket: str,
+        region: str,
+        credentials: Credentials[Key] | None,
+    ) -> None:
+        super().__init__(http, root, endpoint)
+        parts = urlsplit(base)
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._host = parts.netloc
+        self._path = parts.path
+        self._bucket = bucket
+        self._region = region
+        self._credentials = credentials
+        self._encrypted = parts.scheme == "https"
+
+    def prepared(
+        self, method: str, key: str, query: Mapping[str, str], headers: dict[str, str], body: Data
+    ) -> tuple[str, dict[str, str]]:
+        path = f"{self._path}/{self.quoted(key)}"
+        text = query_text(query)
+        url = f"{self._origin}{path}?{text}" if text else f"{self._origin}{path}"
+        if self._credentials is None:
+            return url, headers
+        # Under TLS nobody can change a large body on the way, and hashing it costs as much as
+        # sending it.
+        payload = UNSIGNED if self._encrypted and len(body) > 65536 else _digest(body)
+        access, now = self._credentials.current(), datetime.now(UTC)
+        return url, sign_headers(
+            method, self._host, path, text, headers, payload, access, self._region, now
+        )
+
+    def presign(self, key: str, options: SignOptions) -> str:
+        path = f"{self._path}/{self.quoted(key)}"
+        headers = self.signed_headers(options)
+        if self._credentials is None:
+            return f"{self._origin}{path}"
+        query = presign(
+            options.method,
+            self._host,
+            path,
+            headers,
+            self._credentials.current(),
+            self._region,
+            datetime.now(UTC),
+            int(options.expires),
+        )
+        return f"{self._origin}{path}?{query}"
+
+    def source(self, key: str) -> str:
+        return self.quoted(f"{self._bucket}/{key}")
+
+
+def _digest(body: Data) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+@final
+class S3Store(CloudStore):
+    """Objects of a bucket, in Amazon S3 or on a server of its protocol."""
+
+    settings_type = S3Settings
+
+    @classmethod
+    def open(cls, settings: Struct, runtime: Runtime) -> S3Store:
+        assert isinstance(settings, S3Settings)
+        obstore = driving.load("s3")
+        # What the environment names becomes a setting, so that a process with another
+        # environment opens the same place.
+        region = settings.region or driving.named("AWS_REGION", "AWS_DEFAULT_REGION") or _REGION
+        where = settings.endpoint or driving.named("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+        settings = structs.replace(settings, region=region, endpoint=where)
+        root = root_of("s3", settings.bucket, settings.prefix)
+        endpoint, base = _addresses(settings)
+        credentials = None if settings.anonymous else aws.find(_key(settings), settings.profile)
+        provider = None if credentials is None else driving.Provider(credentials, _shape)
+        driver = obstore.store.S3Store(
+            settings.bucket,
+            region=region,
+            endpoint=base if _in_host(settings) else endpoint,
+            virtual_hosted_style_request=_in_host(settings),
+            client_options=driving.client_options(settings, endpoint),
+            retry_config=driving.NO_RETRY,
+            **driving.access(provider),
+            **_encryption(settings),
+        )
+        requests = S3Requests(
+            driving.http(settings), root, endpoint, base, settings.bucket, region,
+            credentials,
+        )  # fmt: skip
+        service = S3Service(
+            requests,
+            driver,
+            extra=_encryption_headers(settings),
+            probes=settings.probe and settings.endpoint is not None,
+        )
+        return cls.opened(root, settings, runtime, service, provider)
+
+    @classmethod
+    def settings_of(cls, reference: Reference) -> Mapping[str, Any]:
+        found: dict[str, Any] = {"bucket": reference.container, "prefix": reference.key}
+        if reference.userinfo is not None:
+            name, colon, secret = reference.userinfo.reveal().partition(":")
+            if not colon:
+                raise InvalidConfig(f"{reference}: write s3://key:secret@bucket/…")
+            found |= {"access_key": name, "secret_key": secret}
+        return found
+
+    @property
+    def type(self) -> str:
+        return "s3"
+
+    @property
+    def bucket(self) -> str:
+        """The name of the bucket."""
+        return self.root.container
+
+    @property
+    def region(self) -> str:
+        """Where the bucket is."""
+        assert isinstance(self.settings, S3Settings)
+        return self.settings.region or _REGION
+
+    def get_s3_path(self, key: str) -> str:
+        """The address of a key, such as `s3://bucket/prefix/key`.
+
+        Raises:
+            InvalidKey: It breaks a rule of keys.
+        """
+        return str(self.root.child(key))
+
+
+def _in_host(settings: S3Settings) -> bool:
+    """Whether the bucket stands in the host."""
+    if settings.path_style is not None:
+        return not settings.path_style
+    # A name with a dot does not fit the certificate of the host.
+    return settings.endpoint is None and "." not in settings.bucket
+
+
+def _addresses(settings: S3Settings) -> tuple[str, str]:
+    """The URL of the service, and the one of the bucket."""
+    endpoint = settings.endpoint or f"https://s3.{settings.region}.amazonaws.com"
+    if "://" not in endpoint:
+        endpoint = f"{'https' if settings.use_ssl else 'http'}://{endpoint}"
+    endpoint = endpoint.rstrip("/")
+    if not _in_host(settings):
+        return endpoint, f"{endpoint}/{settings.bucket}"
+    scheme, _, host = endpoint.partition("://")
+    return endpoint, f"{scheme}://{settings.bucket}.{host}"
+
+
+def _key(settings: S3Settings) -> Key | None:
+    name, secret, token = settings.access_key, settings.secret_key, settings.session_token
+    if name is None and secret is None:
+        return None
+    if name is None or secret is None:
+        given, missing = ("access_key", "secret_key") if secret is None else (
+            "secret_key", "access_key",
+        )  # fmt: skip
+        raise InvalidConfig(f"the setting {given!r} is given, and {missing!r} is missing")
+    return Key(name.reveal(), secret.reveal(), None if token is None else token.reveal())
+
+
+def _shape(key: Key) -> dict[str, Any]:
+    return {"access_key_id": key.id, "secret_access_key": key.secret, "token": key.token}
+
+
+def _encryption(settings: S3Settings) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if settings.encryption is not None:
+        found["server_side_encryption"] = settings.encryption
+    if settings.kms_key_id is not None:
+        found["sse_kms_key_id"] = settings.kms_key_id
+    return found
+
+
+def _encryption_headers(settings: S3Settings) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if settings.encryption is not None:
+        found["x-amz-server-side-encryption"] = settings.encryption
+    if settings.kms_key_id is not None:
+        found["x-amz-server-side-encryption-aws-kms-key-id"] = settings.kms_key_id
+    return found

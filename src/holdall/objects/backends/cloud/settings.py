@@ -1,0 +1,118 @@
+"""Settings of the cloud stores."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from msgspec import Struct
+
+from holdall.core.secrets import Secret
+from holdall.objects.options import PART_BYTES
+
+
+class CloudSettings(Struct, frozen=True, kw_only=True):
+    """Settings that all cloud stores have.
+
+    Args:
+        prefix: What the keys of the store begin with, inside the container.
+        endpoint: The service's URL; None for what the environment names (`AWS_ENDPOINT_URL_S3`
+            or `AWS_ENDPOINT_URL`, `STORAGE_EMULATOR_HOST` for Google), else the cloud's own.
+        use_ssl: Whether an endpoint without a scheme is reached by HTTPS.
+        ca_file: Path of a file of certificates to trust, PEM.
+        anonymous: Whether requests are sent without credentials, for public objects.
+        timeout: How long a request may stand still.
+        connect_timeout: How long to wait for a connection.
+        part_size: How many bytes a part of an upload has; parts grow when there are many.
+        single_size: Up to how many bytes an object is written by one request.
+        workers: How many requests one call sends at once.
+        check: Whether opening asks the service once, so that a wrong name, address or
+            credential is found there.
+    """
+
+    prefix: str = ""
+    endpoint: str | None = None
+    use_ssl: bool = True
+    ca_file: str | None = None
+    anonymous: bool = False
+    timeout: timedelta = timedelta(seconds=30)
+    connect_timeout: timedelta = timedelta(seconds=5)
+    part_size: int = PART_BYTES
+    single_size: int = 2 * PART_BYTES
+    workers: int = 8
+    check: bool = True
+
+
+class S3Settings(CloudSettings, frozen=True, kw_only=True):
+    """Settings of `s3://`.
+
+    Args:
+        bucket: The bucket.
+        region: Where it is; None for `AWS_REGION` or `AWS_DEFAULT_REGION`, else `us-east-1`.
+        path_style: Whether the bucket stands in the path and not in the host; None for the path
+            where an endpoint is given.
+        access_key: The access key's id.
+        secret_key: The access key's secret.
+        session_token: Of a temporary access key.
+        profile: The profile of AWS's configuration files whose credentials to use.
+        encryption: Server-side encryption of what is written: `AES256`, `aws:kms` or
+            `aws:kms:dsse`.
+        kms_key_id: The key that `aws:kms` uses.
+        probe: Whether a server that is not AWS is tried before conditions are relied on.
+    """
+
+    bucket: str
+    region: str | None = None
+    path_style: bool | None = None
+    access_key: Secret | None = None
+    secret_key: Secret | None = None
+    session_token: Secret | None = None
+    profile: str | None = None
+    encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None
+    kms_key_id: str | None = None
+    probe: bool = True
+
+
+class AzureSettings(CloudSettings, frozen=True, kw_only=True):
+    """Settings of `az://` and `abfs[s]://`.
+
+    The first of these that is given counts: connection string, account key, SAS token, managed
+    identity.
+
+    Args:
+        container: The container.
+        account_name: The storage account.
+        connection_string: Account, key and endpoint in one text, as the portal shows it.
+        account_key: The account's key.
+        sas_token: A shared access signature.
+        use_managed_identity: Whether to ask the machine's own identity.
+        client_id: Which identity, where the machine has several.
+        scheme: How references of the store begin: `az`, `abfs` or `abfss`.
+        host: The host in references that begin with `abfs`.
+    """
+
+    container: str
+    account_name: str | None = None
+    connection_string: Secret | None = None
+    account_key: Secret | None = None
+    sas_token: Secret | None = None
+    use_managed_identity: bool = False
+    client_id: str | None = None
+    scheme: Literal["az", "abfs", "abfss"] = "az"
+    host: str = ""
+
+
+class GoogleSettings(CloudSettings, frozen=True, kw_only=True):
+    """Settings of `gs://`.
+
+    Args:
+        bucket: The bucket.
+        token: A bearer token.
+        service_account: Path of the key file of a service account.
+        service_account_key: The content of such a file.
+    """
+
+    bucket: str
+    token: Secret | None = None
+    service_account: str | None = None
+    service_account_key: Secret | None = None

@@ -1,0 +1,221 @@
+"""The store before all three clouds. What differs between them is their `Service`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from holdall.core.errors import HoldallError, NotFound
+from holdall.core.reference import MAX_KEY_BYTES, RESERVED_SEGMENT, Reference, check_key, is_key
+from holdall.objects.backends.cloud.container import Container
+from holdall.objects.backends.cloud.copying import copy
+from holdall.objects.backends.cloud.reading import Reader
+from holdall.objects.backends.cloud.uploads import Staging
+from holdall.objects.backends.cloud.writing import Writer
+from holdall.objects.contract import ObjectStore
+from holdall.objects.results import DeleteFailure, ObjectMeta, Page
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from holdall.core.runtime import Runtime
+    from holdall.objects.backends.cloud.driving import Provider
+    from holdall.objects.backends.cloud.service import Known, Service
+    from holdall.objects.backends.cloud.settings import CloudSettings
+    from holdall.objects.contract import Data, Upload
+    from holdall.objects.options import (
+        CopyOptions,
+        DeleteOptions,
+        GetOptions,
+        HeadOptions,
+        ListOptions,
+        SignOptions,
+        WriteOptions,
+    )
+    from holdall.objects.results import Capabilities, ObjectStream, UploadPage
+
+
+class CloudStore(ObjectStore):
+    """Objects of one container, under a prefix.
+
+    Args:
+        root: The address it was opened at.
+        settings: What it was opened with.
+        container: How it reaches its service.
+    """
+
+    def __init__(self, root: Reference, settings: CloudSettings, container: Container) -> None:
+        super().__init__(root, settings, container.runtime)
+        self.service = container.service
+        self._container = container
+        self._prefix = container.prefix
+        part_bytes = max(settings.part_size, container.service.least_part)
+        self._reader = Reader(container)
+        self._writer = Writer(container, part_bytes, settings.single_size)
+        self._staging = Staging(container, self._reader, self._writer)
+
+    @classmethod
+    def opened(
+        cls,
+        root: Reference,
+        settings: CloudSettings,
+        runtime: Runtime,
+        service: Service,
+        provider: Provider[Any] | None,
+    ) -> Self:
+        """A store, once its service is known to answer.
+
+        Args:
+            root: The address it was opened at.
+            settings: What it was opened with.
+            runtime: How it waits.
+            service: Its service and container.
+            provider: What obstore asks for credentials; None for public objects.
+        """
+        container = Container(root, runtime, service, provider, settings.workers)
+        store = cls(root, settings, container)
+        if settings.check and runtime.blocking:
+            container.look()
+        return store
+
+    @property
+    def prefix(self) -> str:
+        """What the keys of the store begin with in the container; empty, or with `/` at its end."""
+        return self._prefix
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.service.capabilities
+
+    def _check(self, ref: Reference) -> None:
+        """Raise `InvalidKey` for an address outside, or one that is too long with the prefix."""
+        if not self._root.holds(ref) or len(ref.key) < len(self._prefix):
+            ref.relative_to(self._root)
+            check_key("")
+        if len(ref.key) > MAX_KEY_BYTES // 4:
+            check_key(ref.key)
+
+    # Writing
+
+    def put(
+        self, ref: Reference, data: Data, options: WriteOptions
+    ) -> Coroutine[Any, Any, ObjectMeta]:
+        self._check(ref)
+        return self._writer.put(ref, data, options)
+
+    async def upload(self, ref: Reference, options: WriteOptions, resume: str | None) -> Upload:
+        self._check(ref)
+        return await self._staging.open(ref, options, resume)
+
+    async def uploads(self, prefix: Reference, token: str | None) -> UploadPage:
+        self._inside(prefix)
+        return await self._staging.page(prefix)
+
+    # Reading
+
+    def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
+        self._check(ref)
+        return self._reader.get(ref, options)
+
+    async def head(self, ref: Reference, options: HeadOptions) -> ObjectMeta:
+        self._check(ref)
+        try:
+            known = await self._container.run(self.service.head, ref)
+        except NotFound:
+            await self._container.look_once()
+            raise
+        tags = await self._container.run(self.service.tags, ref, known) if options.tags else None
+        return self._container.described(known, tags)
+
+    async def list(self, prefix: Reference, options: ListOptions) -> Page:
+        start = self._inside(prefix)
+        most = options.max_items
+        listing = await self._container.run(
+            self.service.page, prefix, start, options.delimiter, most, options.token
+        )
+        skip = len(self._prefix)
+        objects: list[ObjectMeta] = []
+        foreign = 0
+        root = self._root
+        for known in listing.found:
+            key = known.key[skip:]
+            if is_key(key):
+                objects.append(self._listed(root, key, known))
+            elif not _reserved(key):
+                foreign += 1
+        folders: list[str] = []
+        for folder in listing.folders:
+            key = folder[skip:-1]
+            if is_key(key):
+                folders.append(key)
+            elif not _reserved(key):
+                foreign += 1
+        return Page(tuple(objects), tuple(folders), listing.token, foreign)
+
+    def _listed(self, root: Reference, key: str, known: Known) -> ObjectMeta:
+        return ObjectMeta(
+            root,
+            key,
+            known.size,
+            known.modified_ns,
+            known.etag,
+            storage_class=known.storage_class,
+        )
+
+    def _inside(self, folder: Reference) -> str:
+        """What the keys under a folder begin with."""
+        folder.relative_to(self._root)
+        return f"{folder.key}/" if folder.key else ""
+
+    # Changing
+
+    async def delete(
+        self, refs: Sequence[Reference], options: DeleteOptions
+    ) -> Sequence[DeleteFailure]:
+        failures: list[DeleteFailure] = []
+        good: list[Reference] = []
+        for ref in refs:
+            try:
+                self._check(ref)
+                good.append(ref)
+            except HoldallError as error:
+                failures.append(DeleteFailure(ref, error))
+        if options.if_match is not None:
+            for ref in good:
+                try:
+                    await self._container.run(self.service.delete_same, ref, options.if_match)
+                except NotFound:
+                    continue
+                except HoldallError as error:
+                    failures.append(DeleteFailure(ref, error))
+            return failures
+        size = self.service.delete_batch
+        batches = [good[at : at + size] for at in range(0, len(good), size)]
+
+        async def delete(batch: Sequence[Reference]) -> list[tuple[Reference, HoldallError]]:
+            try:
+                return await self._container.run(self.service.delete, batch)
+            except HoldallError as error:
+                return [(ref, error) for ref in batch]
+
+        async for failed in self._runtime.map(delete, batches, self._container.workers):
+            failures += [DeleteFailure(ref, error) for ref, error in failed]
+        return failures
+
+    async def copy(self, source: Reference, target: Reference, options: CopyOptions) -> ObjectMeta:
+        self._check(source)
+        self._check(target)
+        return await copy(self._container, source, target, options)
+
+    async def remove_folder(self, prefix: Reference) -> None:
+        self._inside(prefix)
+
+    async def sign(self, ref: Reference, options: SignOptions) -> str:
+        self._check(ref)
+        return await self._container.run(self.service.sign, ref, options)
+
+    async def close(self) -> None:
+        self.service.close()
+
+
+def _reserved(key: str) -> bool:
+    return RESERVED_SEGMENT in key.split("/")

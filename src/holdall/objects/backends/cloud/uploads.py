@@ -1,0 +1,291 @@
+"""Uploads: parts that the service keeps, and a note that finds them again.
+
+Bytes gather in memory until they make a part; an upload that ends before that is one plain put.
+With the first part a note is written under `.holdall/uploads`, which names the object, the
+options, and what the service calls the upload. So an upload can be listed, continued and purged
+from anywhere, on services that list uploads and on those that do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+import uuid
+from typing import TYPE_CHECKING, final
+
+import msgspec
+from msgspec import Struct, structs
+
+from holdall.core.errors import Corrupt, HoldallError, NotFound
+from holdall.core.reference import RESERVED_SEGMENT
+from holdall.objects.contract import Upload
+from holdall.objects.options import GET, WRITE, WriteOptions, check_write
+from holdall.objects.results import ObjectMeta, UploadInfo, UploadPage
+
+if TYPE_CHECKING:
+    from holdall.core.reference import Reference
+    from holdall.objects.backends.cloud.container import Container
+    from holdall.objects.backends.cloud.reading import Reader
+    from holdall.objects.backends.cloud.service import Part
+    from holdall.objects.backends.cloud.writing import Writer
+    from holdall.objects.contract import Data
+
+_ID = re.compile(r"[0-9a-f]{32}\Z")
+_DOUBLES_EVERY = 1000
+_PAGE = 1000
+
+
+class Note(Struct, frozen=True):
+    """What is written down of an upload.
+
+    Args:
+        key: What it will become, from the container.
+        session: What the service calls it.
+        begun_ns: When it was begun, in nanoseconds since 1970 UTC.
+        options: What it began with.
+        part_bytes: How large its first parts are.
+    """
+
+    key: str
+    session: str
+    begun_ns: int
+    options: WriteOptions
+    part_bytes: int
+
+
+class Staging:
+    """The uploads of one store."""
+
+    def __init__(self, container: Container, reader: Reader, writer: Writer) -> None:
+        self.container = container
+        self.writer = writer
+        self._reader = reader
+        self._folder = f"{RESERVED_SEGMENT}/uploads"
+
+    async def open(self, ref: Reference, options: WriteOptions, resume: str | None) -> CloudUpload:
+        """Begin an upload, or go on with one."""
+        container = self.container
+        if resume is None:
+            check_write(options, container.service.capabilities, ref)
+            container.service.attributes(
+                options
+            )  # says now what the service would refuse at the end
+            return CloudUpload(self, ref, uuid.uuid4().hex, options, self.writer.part_bytes)
+        note = await self._read(resume) if _ID.match(resume) else None
+        if note is None or note.key != ref.key:
+            raise NotFound(f"{ref} has no upload {resume!r} to go on with", reference=ref)
+        upload = CloudUpload(self, ref, resume, note.options, note.part_bytes)
+        try:
+            parts = await container.run(container.service.parts, ref, note.session)
+        except NotFound as error:
+            await self.forget(resume)
+            raise NotFound(
+                f"{ref} has no upload {resume!r} to go on with", reference=ref
+            ) from error
+        upload.go_on(note.session, parts)
+        return upload
+
+    async def page(self, prefix: Reference) -> UploadPage:
+        """All uploads under a prefix; there are few, so that one page holds them."""
+        container = self.container
+        notes = container.root.known_child(self._folder)
+        names: list[str] = []
+        token: str | None = None
+        while True:
+            listing = await container.run(
+                container.service.page, notes, f"{notes.key}/", False, _PAGE, token
+            )
+            names += [known.key.rpartition("/")[2] for known in listing.found]
+            token = listing.token
+            if token is None:
+                break
+        ids = [name for name in names if _ID.match(name)]
+        found = [
+            info
+            async for info in container.runtime.map(self._info, ids, container.workers)
+            if info is not None and prefix.holds(info.ref) and info.ref != prefix
+        ]
+        found.sort(key=lambda info: (info.key.encode(), info.id))
+        return UploadPage(tuple(found))
+
+    async def _info(self, name: str) -> UploadInfo | None:
+        note = await self._read(name)
+        container = self.container
+        if note is None:
+            return None
+        ref = structs.replace(container.root, key=note.key)
+        try:
+            parts = await container.run(container.service.parts, ref, note.session)
+        except NotFound:
+            return None
+        offset = sum(part.size for part in parts)
+        return UploadInfo(container.root, container.relative(note.key), name, offset, note.begun_ns)
+
+    async def _read(self, name: str) -> Note | None:
+        try:
+            stream = await self._reader.get(self._ref(name), GET)
+            return msgspec.json.decode(await stream.read_all(), type=Note)
+        except (NotFound, msgspec.MsgspecError):
+            return None
+
+    async def write(self, name: str, note: Note) -> None:
+        """Write a note down."""
+        await self.writer.put(self._ref(name), msgspec.json.encode(note), WRITE)
+
+    async def forget(self, name: str) -> None:
+        """Remove a note."""
+        container = self.container
+        await container.run(container.service.delete, [self._ref(name)])
+
+    def _ref(self, name: str) -> Reference:
+        return self.container.root.known_child(f"{self._folder}/{name}")
+
+
+@final
+class CloudUpload(Upload):
+    """One upload: what has not made a part yet, and the parts that were sent."""
+
+    def __init__(
+        self,
+        staging: Staging,
+        ref: Reference,
+        name: str,
+        options: WriteOptions,
+        part_bytes: int,
+    ) -> None:
+        self._container = staging.container
+        self._staging = staging
+        self._options = options
+        self._part_bytes = part_bytes
+        self._session: str | None = None
+        self._parts: list[Part] = []
+        self._gathered = bytearray()
+        self._there: list[Part] = []
+        self._sha256 = hashlib.sha256()
+        self._md5: hashlib._Hash | None = (
+            hashlib.md5(usedforsecurity=False) if options.content_md5 else None
+        )
+        self._open = True
+        self.ref = ref
+        self.id = name
+        self.offset = 0
+
+    def go_on(self, session: str, parts: list[Part]) -> None:
+        """Take up what the service has: parts that are equal are not sent again.
+
+        It cannot be read back, so that nothing vouches for it but what is written now, from the
+        start.
+        """
+        self._session = session
+        self._there = parts
+
+    async def write(self, data: Data) -> None:
+        self._check_open()
+        self._sha256.update(data)
+        if self._md5 is not None:
+            self._md5.update(data)
+        self._gathered += data
+        self.offset += len(data)
+        while len(self._gathered) >= (size := self._next_size()):
+            await self._send(size)
+
+    async def digest(self) -> str:
+        return self._sha256.hexdigest()
+
+    async def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
+        self._check_open()
+        self._check(size, sha256)
+        options = self._options
+        if sha256 is not None:
+            options = structs.replace(options, sha256=sha256)
+        if self._session is None:
+            # Nothing was sent yet, so that this is an object like any other.
+            meta = await self._staging.writer.put(self.ref, bytes(self._gathered), options)
+            self._open = False
+            return meta
+        if self._gathered or not self._parts:
+            await self._send(len(self._gathered))
+        meta = await self._staging.writer.finish(
+            self.ref, self._session, self._parts, options, self.offset
+        )
+        self._open = False
+        await self._staging.forget(self.id)
+        return meta
+
+    async def abort(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        if self._session is not None:
+            container = self._container
+            await container.run(container.service.drop, self.ref, self._session)
+            await self._staging.forget(self.id)
+
+    async def close(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        if self._session is None:
+            await self._begin()
+        least = self._container.service.least_part
+        if self._gathered and len(self._gathered) >= least:
+            await self._send(len(self._gathered))
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise NotFound(f"the upload {self.id!r} of {self.ref} has ended", reference=self.ref)
+
+    def _check(self, size: int | None, sha256: str | None) -> None:
+        if size is not None and size != self.offset:
+            raise Corrupt(
+                f"{self.ref}: {size} bytes were announced and {self.offset} came; "
+                "nothing is visible",
+                reference=self.ref,
+            )
+        for wanted in (sha256, self._options.sha256):
+            self._compare("SHA-256", wanted, self._sha256)
+        self._compare("MD5", self._options.content_md5, self._md5)
+
+    def _compare(self, name: str, wanted: str | None, found: hashlib._Hash | None) -> None:
+        if wanted is None:
+            return
+        assert found is not None
+        if found.hexdigest() != wanted.lower():
+            raise Corrupt(
+                f"{self.ref}: the bytes have {name} {found.hexdigest()}, "
+                f"and {wanted} was announced",
+                reference=self.ref,
+            )
+
+    def _next_size(self) -> int:
+        # As many parts as the service takes must hold the largest object that it takes.
+        return self._part_bytes << (len(self._parts) // _DOUBLES_EVERY)
+
+    async def _begin(self) -> str:
+        container = self._container
+        session = await container.run(container.service.begin, self.ref, self._options, self.id)
+        note = Note(self.ref.key, session, time.time_ns(), self._options, self._part_bytes)
+        try:
+            await self._staging.write(self.id, note)
+        except HoldallError:
+            await container.run(container.service.drop, self.ref, session)
+            raise
+        self._session = session
+        return session
+
+    async def _send(self, size: int) -> None:
+        container = self._container
+        session = self._session or await self._begin()
+        with memoryview(self._gathered) as view:
+            data = bytes(view[:size])
+        number = len(self._parts) + 1
+        there = self._there[number - 1] if number <= len(self._there) else None
+        if there is None or there.size != size or there.md5 != _md5(data):
+            there = await container.run(container.service.put_part, self.ref, session, number, data)
+        self._parts.append(there)
+        del self._gathered[:size]
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()

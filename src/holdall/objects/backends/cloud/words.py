@@ -1,0 +1,87 @@
+"""What a header can carry: names and values of metadata, written so that every service keeps them.
+
+A value that is no plain ASCII becomes an encoded word of RFC 2047, which S3 itself answers for
+such values, so that other programs can read it. Digests that the writer gave are metadata too.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING
+
+from holdall.core.errors import LimitExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdall.core.reference import Reference
+    from holdall.objects.options import WriteOptions
+
+MD5, SHA256 = "holdall-md5", "holdall-sha256"
+"""The names of metadata in which digests are kept."""
+
+_PLAIN = re.compile(r"[!-~](?:[ -~]*[!-~])?\Z")
+_WORD = re.compile(r"=\?[Uu][Tt][Ff]-8\?[Bb]\?([A-Za-z0-9+/]*={0,2})\?=\Z")
+
+
+def encoded(value: str) -> str:
+    """A value as a header can carry it."""
+    if _PLAIN.match(value) and not value.startswith("=?"):
+        return value
+    return f"=?UTF-8?B?{b64encode(value.encode()).decode()}?="
+
+
+def decoded(value: str) -> str:
+    """What `encoded` was made from; the text itself when it is nothing of that kind."""
+    word = _WORD.match(value)
+    if word is None:
+        return value
+    try:
+        return b64decode(word[1], validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return value
+
+
+def metadata_of(options: WriteOptions) -> dict[str, str]:
+    """The user's metadata and the digests, encoded."""
+    sent = {name: encoded(value) for name, value in options.metadata.items()}
+    if options.content_md5 is not None:
+        sent[MD5] = options.content_md5
+    if options.sha256 is not None:
+        sent[SHA256] = options.sha256
+    return sent
+
+
+def check_metadata(sent: Mapping[str, str], limit: int, reference: Reference) -> None:
+    """Raise `LimitExceeded` when metadata, as sent, are more than a service takes."""
+    size = sum(len(name) + len(value) for name, value in sent.items())
+    if size > limit:
+        raise LimitExceeded(
+            f"{reference}: {size} bytes of metadata, as they are sent, and the service takes "
+            f"{limit} (max_metadata_bytes)",
+            reference=reference,
+        )
+
+
+def check_tags(
+    tags: Mapping[str, str], reference: Reference, allowed: re.Pattern[str], most: int = 10
+) -> None:
+    """Raise `LimitExceeded` when tags are more, longer, or other than a service takes."""
+    if len(tags) > most:
+        raise LimitExceeded(
+            f"{reference}: {len(tags)} tags, and the service takes {most}", reference=reference
+        )
+    for name, value in tags.items():
+        if not 1 <= len(name) <= 128 or len(value) > 256:
+            raise LimitExceeded(
+                f"{reference}: the tag {name!r} is too long: a name has 1 to 128 characters, "
+                "and a value at most 256",
+                reference=reference,
+            )
+        if not (allowed.match(name) and allowed.match(value)):
+            raise LimitExceeded(
+                f"{reference}: the tag {name!r} holds a character that the service takes in none",
+                reference=reference,
+            )

@@ -1,0 +1,139 @@
+"""The scripts behind listings."""
+
+from __future__ import annotations
+
+from holdall.objects.backends.redis.lua import script
+
+# prefix, first key with its bracket, delimiter, max_items, etags
+LIST = script(
+    """\
+local prefix, from, delimiter = ARGV[1], ARGV[2], ARGV[3] ~= ''
+local most, etags = tonumber(ARGV[4]), ARGV[5] ~= ''
+local upto = '+'
+if prefix ~= '' then upto = '(' .. string.sub(prefix, 1, -2) .. '0' end
+local found, sizes, known, odd = {}, {}, {}, 0
+local gone, count, foreign, seen, hashed = {}, 0, 0, 0, 0
+local last, more, folder = '', false, nil
+local sub, find, plain = string.sub, string.find, not (delimiter or etags)
+
+-- The rule for keys, as in `core/reference.py`, for a key that others wrote.
+local function is_key(key)
+  if key == '' or #key > KEY or find(key, '[%c\\\\]') or find(key, '\\194[\\128-\\159]')
+    or find('/' .. key .. '/', '//', 1, true) or find('/' .. key .. '/', '/%.%.?/')
+    or find('/' .. key .. '/', '/.holdall/', 1, true) then
+    return false
+  end
+  for segment in string.gmatch(key, '[^/]+') do
+    if #segment > SEGMENT then return false end
+  end
+  if not find(key, '[\\128-\\255]') then return true end
+  -- What is left of UTF-8 without its characters of two bytes, of three and of four.
+  local rest = string.gsub(key, '[\\194-\\223][\\128-\\191]', '?')
+  if find(rest, '\\224[\\128-\\159]') or find(rest, '\\237[\\160-\\191]') then return false end
+  rest = string.gsub(rest, '[\\224-\\239][\\128-\\191][\\128-\\191]', '?')
+  if find(rest, '\\240[\\128-\\143]') or find(rest, '\\244[\\144-\\191]') then return false end
+  rest = string.gsub(rest, '[\\240-\\244][\\128-\\191][\\128-\\191][\\128-\\191]', '?')
+  return not find(rest, '[\\128-\\255]')
+end
+
+local function look(key, line)
+  local size = call('STRLEN', key)
+  if size == 0 and call('EXISTS', key) == 0 then
+    gone[#gone + 1] = key
+  elseif not line and not is_key(key) then
+    foreign = foreign + 1
+  elseif count == most or hashed > 16 * PIECE then
+    more = true
+  else
+    count = count + 1
+    last = key
+    local slash = delimiter and find(key, '/', #prefix + 1, true)
+    local info = line and sub(line, 75, 90) or ''
+    if slash then
+      folder = sub(key, 1, slash)
+      key, size, info, last = folder, -1, '', folder
+    elseif etags then
+      local _, etag = state(key)
+      info = info .. ' ' .. etag
+      hashed = hashed + size
+    end
+    found[count], sizes[count], known[count] = key, size, info
+    if etags or slash or not line then odd = 1 end
+  end
+end
+
+while not more do
+  local keys = call('ZRANGEBYLEX', '.holdall/index', from, upto, 'LIMIT', 0,
+    delimiter and 100 or PAGE + 1)
+  if #keys == 0 then break end
+  local names = {}
+  for i = 1, #keys do names[i] = '.holdall/note/' .. keys[i] end
+  local notes = call('MGET', unpack(names))
+  for i = 1, #keys do
+    local key, line = keys[i], notes[i]
+    local size = plain and line and redis.pcall('STRLEN', key)
+    if size and size ~= 0 and count < most and type(size) == 'number' then
+      -- What `look` does, for most keys of most listings, at half the price.
+      count = count + 1
+      last = key
+      found[count], sizes[count], known[count] = key, size, sub(line, 75, 90)
+    elseif not folder or sub(key, 1, #folder) ~= folder then
+      folder = nil
+      local _, why = pcall(look, key, line)
+      if why then
+        if not find(why.err or why, 'WRONGTYPE', 1, true) then error(why) end
+        foreign = foreign + 1
+      end
+      if more then break end
+      -- A page that ends here goes on behind it; what ends in a slash stands for a folder.
+      if not folder then last = sub(key, -1) == '/' and key .. '\\0' or key end
+    end
+    from = key
+  end
+  from = folder and '[' .. sub(folder, 1, -2) .. '0' or '(' .. from
+  folder = nil
+  seen = seen + #keys
+  if seen > 10 * PAGE then more = true end
+end
+for i = 1, #gone, PAGE do
+  local keys, lost = {unpack(gone, i, math.min(i + PAGE - 1, #gone))}, {}
+  for n, key in ipairs(keys) do lost[n] = '.holdall/note/' .. key end
+  -- Who may only read leaves them.
+  redis.pcall('ZREM', '.holdall/index', unpack(keys))
+  redis.pcall('UNLINK', unpack(lost))
+end
+return {more and 1 or 0, foreign, last, odd, cmsgpack.pack({found, sizes, known})}
+""",
+    0,
+)
+
+# first key with its bracket, last with its own: drop from the index what is gone
+SWEEP = script(
+    """\
+local keys = call('ZRANGEBYLEX', '.holdall/index', ARGV[1], ARGV[2], 'LIMIT', 0, PAGE)
+local gone = 0
+for _, key in ipairs(keys) do
+  if call('EXISTS', key) == 0 then
+    gone = gone + call('ZREM', '.holdall/index', key)
+    call('UNLINK', '.holdall/note/' .. key)
+  end
+end
+return {gone, keys[#keys] or false}
+""",
+    0,
+)
+
+# cursor, pattern: take keys into the index
+SCAN = script(
+    """\
+local reply = call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', PAGE)
+local added = 0
+for _, key in ipairs(reply[2]) do
+  if not string.find('/' .. key .. '/', '/.holdall/', 1, true) then
+    added = added + call('ZADD', '.holdall/index', 0, key)
+  end
+end
+return {reply[1], added}
+""",
+    0,
+)

@@ -1,0 +1,84 @@
+"""Stores on the servers behind the tests of remote stores."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import holdall
+from servers import (
+    azure_server,
+    google_server,
+    redis_server,
+    redis_stack_server,
+    s3_server,
+    versity_server,
+)
+from serving.clouds import AzureServer, GoogleServer, S3Server
+
+__all__ = [
+    "azure_server",
+    "google_server",
+    "redis_server",
+    "redis_stack_server",
+    "s3_server",
+    "versity_server",
+]
+
+Open = Callable[..., holdall.DataStore]
+
+
+def _opener(**place: Any) -> Open:
+    return lambda **settings: holdall.open({**place, **settings})
+
+
+@pytest.fixture
+def open_s3(versity_server: S3Server) -> Open:
+    """Opens a fresh bucket, with other settings where a test wants them."""
+    return _opener(
+        type="s3",
+        bucket=versity_server.make_container("facts"),
+        endpoint=versity_server.endpoint,
+        access_key=versity_server.access_key_id,
+        secret_key=versity_server.secret_access_key,
+    )
+
+
+@pytest.fixture
+def open_moto(s3_server: S3Server) -> Open:
+    """The same on the server that keeps odd keys and storage classes."""
+    return _opener(
+        type="s3",
+        bucket=s3_server.make_container("facts"),
+        endpoint=s3_server.endpoint,
+        access_key=s3_server.access_key_id,
+        secret_key=s3_server.secret_access_key,
+    )
+
+
+@pytest.fixture
+def open_azure(azure_server: AzureServer) -> Open:
+    """Opens a fresh container."""
+    return _opener(
+        type="az",
+        container=azure_server.make_container("facts"),
+        connection_string=azure_server.connection_string,
+    )
+
+
+@pytest.fixture
+def open_google(google_server: GoogleServer) -> Open:
+    """Opens a fresh bucket."""
+    return _opener(
+        type="gs",
+        bucket=google_server.make_container("facts"),
+        endpoint=google_server.endpoint,
+        token=google_server.bearer_token,
+    )
+
+
+@pytest.fixture(params=["open_s3", "open_azure", "open_google"])
+def open_cloud(request: pytest.FixtureRequest) -> Open:
+    """Each of the clouds in turn."""
+    opener: Open = request.getfixturevalue(request.param)
+    return opener

@@ -1,0 +1,314 @@
+"""What holds for the clouds beside the contract."""
+
+import hashlib
+import multiprocessing
+import pickle
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import urllib3
+
+import holdall
+from holdall import errors
+from holdall.objects.backends.cloud import http, s3
+
+Open = Callable[..., holdall.DataStore]
+_PART = 5 * 1024 * 1024
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The requests of our own, as they are sent: method and URL."""
+    found: list[tuple[str, str]] = []
+    send = http.Http.send
+
+    def note(self: http.Http, method: str, url: str, *more: Any) -> http.Response:
+        found.append((method, url))
+        return send(self, method, url, *more)
+
+    monkeypatch.setattr(http.Http, "send", note)
+    return found
+
+
+# Opening
+
+
+def test_a_missing_container_is_found_at_the_opening(open_cloud: Open) -> None:
+    name = "bucket" if open_cloud(check=False).type != "az" else "container"
+    with pytest.raises(errors.InvalidConfig, match="there is no such") as caught:
+        open_cloud(**{name: "missing-for-sure"})
+    assert "missing-for-sure" in str(caught.value)
+
+
+def test_a_missing_container_is_no_missing_object(open_cloud: Open) -> None:
+    name = "bucket" if open_cloud(check=False).type != "az" else "container"
+    store = open_cloud(**{name: "missing-for-sure", "check": False})
+    for call in (store.exists, store.read, store.stat):
+        with pytest.raises(errors.InvalidConfig):
+            call("a")
+
+
+def test_a_wrong_secret_is_found_at_the_opening(open_s3: Open) -> None:
+    with pytest.raises(errors.Unauthenticated, match="SignatureDoesNotMatch") as caught:
+        open_s3(secret_key="hunter2-wrong")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_address_where_nobody_listens_names_it(open_cloud: Open) -> None:
+    with pytest.raises(errors.Unavailable, match=r"127\.0\.0\.1:1") as caught:
+        open_cloud(endpoint="http://127.0.0.1:1/devstoreaccount1")
+    assert caught.value.transient
+
+
+def test_the_check_can_be_switched_off(open_cloud: Open, sent: list[tuple[str, str]]) -> None:
+    open_cloud(check=False)
+    assert not sent
+    open_cloud()
+    assert len(sent) == 1
+
+
+def test_half_an_access_key_is_refused(open_s3: Open) -> None:
+    with pytest.raises(errors.InvalidConfig, match="'secret_key' is given, and 'access_key'"):
+        open_s3(access_key=None)
+
+
+@pytest.mark.parametrize("prefix", ["a//b", "..", "a/../b", ".holdall"])
+def test_an_invalid_prefix_is_never_the_whole_bucket(open_cloud: Open, prefix: str) -> None:
+    with pytest.raises(errors.InvalidConfig, match="prefix"):
+        open_cloud(prefix=prefix)
+
+
+def test_what_a_store_says_of_itself(open_s3: Open) -> None:
+    store = open_s3(prefix="a/b/").store
+    assert (store.prefix, store.region) == ("a/b/", "us-east-1")  # type: ignore[attr-defined]
+    assert store.get_s3_path("c") == f"s3://{store.bucket}/a/b/c"  # type: ignore[attr-defined]
+
+
+def test_what_an_azure_store_says_of_itself(open_azure: Open) -> None:
+    store = open_azure().store
+    assert store.account_name == "devstoreaccount1"  # type: ignore[attr-defined]
+    assert store.container == store.root.container  # type: ignore[attr-defined]
+
+
+# Secrets and other processes
+
+
+def _read(store: holdall.DataStore, answers: Any) -> None:
+    answers.put(store.read("a"))
+
+
+def test_a_child_process_opens_the_same_place_with_its_own_credentials(
+    open_s3: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = open_s3()
+    given.write("a", b"data")
+    blob = pickle.dumps(given)
+    assert b"versity-secret" not in blob
+    assert "versity-secret" not in given.config_json()
+    assert "versity-secret" not in repr(given.store.settings)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "versity-access")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "versity-secret")
+    spawn = multiprocessing.get_context("spawn")
+    answers = spawn.Queue()
+    child = spawn.Process(target=_read, args=(given, answers))
+    child.start()
+    assert answers.get(timeout=60) == b"data"
+    child.join()
+
+
+def test_a_secret_of_a_file_is_found_again(open_s3: Open, tmp_path: Any) -> None:
+    for name in ("access", "secret"):
+        (tmp_path / name).write_text(f"versity-{name}\n")
+    places = {f"{name}_key": {"file": str(tmp_path / name)} for name in ("access", "secret")}
+    given = open_s3(**places)
+    given.write("a", b"data")
+    assert "versity-secret" not in given.config_json()
+    assert pickle.loads(pickle.dumps(given)).read("a") == b"data"
+
+
+# Requests
+
+
+def test_directories_of_many_keys_are_one_request(
+    open_moto: Open, sent: list[tuple[str, str]]
+) -> None:
+    store = open_moto(prefix="many")
+    keys = [f"d{number % 3}/{number:04}" for number in range(1200)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: store.write(key, b""), keys))
+    sent.clear()
+    assert store.list_directories() == ("d0", "d1", "d2")
+    assert len(sent) == 1
+
+
+def test_a_small_stream_is_one_request(open_cloud: Open, sent: list[tuple[str, str]]) -> None:
+    store = open_cloud()
+    google = store.type == "gs"
+    sent.clear()
+    store.write("a", iter([b"some", b"more"]))
+    assert len(sent) == google  # the others' went through obstore
+    assert store.read("a") == b"somemore"
+    assert list(store.uploads()) == []
+
+
+def test_deletes_go_in_batches(open_cloud: Open, sent: list[tuple[str, str]]) -> None:
+    store = open_cloud()
+    keys = [f"k{number}" for number in range(300)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: store.write(key, b""), keys))
+    sent.clear()
+    store.delete_many([*keys, "missing"])
+    assert list(store.list()) == []
+    assert len(sent) - 1 == {"s3": 1, "az": 2, "gs": 4}[store.type]
+
+
+def test_a_large_object_is_written_and_read_in_parts(open_cloud: Open) -> None:
+    store = open_cloud(part_size=_PART, single_size=_PART)
+    data = bytes(range(256)) * (40 * 4096 + 1)
+    meta = store.write("large", data, content_type="text/x", metadata={"a": "b"})
+    assert meta.size == len(data)
+    assert hashlib.sha256(store.read("large")).digest() == hashlib.sha256(data).digest()
+    assert store.read("large", start=_PART - 1, end=_PART + 1) == data[_PART - 1 : _PART + 1]
+    known = store.stat("large")
+    assert (known.content_type, known.metadata) == ("text/x", {"a": "b"})
+    assert list(store.uploads()) == []
+
+
+def test_a_writer_that_fails_leaves_nothing(open_cloud: Open) -> None:
+    store = open_cloud(part_size=_PART)
+    with suppress(ZeroDivisionError), store.open_writer("a") as writer:
+        writer.write(bytes(3 * _PART))
+        raise ZeroDivisionError
+    assert list(store.list()) == []
+    assert list(store.uploads()) == []
+
+
+def test_what_a_service_has_already_is_not_sent_again(
+    open_cloud: Open, sent: list[tuple[str, str]]
+) -> None:
+    store = open_cloud(part_size=_PART)
+    data = b"".join(bytes([number]) * _PART for number in range(3)) + b"end"
+    upload = store.upload("a")
+    upload.write(data[: 2 * _PART + 1])
+    upload.close()
+    (info,) = store.uploads()
+    assert info.offset >= 2 * _PART
+    again = store.upload("a", resume=info.id)
+    assert again.offset == 0
+    sent.clear()
+    again.write(data)
+    assert sum(method in {"PUT", "POST"} for method, _ in sent) == 1
+    again.commit(len(data), hashlib.sha256(data).hexdigest())
+    assert store.read("a") == data
+    assert list(store.uploads()) == []
+
+
+def test_other_bytes_than_those_that_are_there_replace_them(open_cloud: Open) -> None:
+    store = open_cloud(part_size=_PART)
+    upload = store.upload("a")
+    upload.write(b"x" * 2 * _PART)
+    upload.close()
+    again = store.upload("a", resume=upload.id)
+    data = b"x" * _PART + b"y" * _PART
+    again.write(data)
+    again.commit(len(data), hashlib.sha256(data).hexdigest())
+    assert store.read("a") == data
+
+
+def test_a_copy_of_parts_keeps_everything(open_s3: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "_COPY_BYTES", _PART)
+    monkeypatch.setattr(s3, "_COPY_PART_BYTES", _PART)
+    store = open_s3()
+    data = bytes(range(256)) * (12 * 4096) + b"end"
+    store.write("a", data, metadata={"a": "ü"}, tags={"t": "v"}, content_type="text/x")
+    store.copy("a", "b")
+    known = store.stat("b", tags=True)
+    assert (known.metadata, known.tags, known.content_type) == ({"a": "ü"}, {"t": "v"}, "text/x")
+    assert store.read("b") == data
+
+
+def test_a_storage_class_is_kept_and_copied(open_moto: Open) -> None:
+    store = open_moto()
+    store.write("a", b"data", storage_class="STANDARD_IA")
+    store.copy("a", "b")
+    assert [store.stat(key).storage_class for key in "ab"] == ["STANDARD_IA"] * 2
+    assert {meta.storage_class for meta in store.walk()} == {"STANDARD_IA"}
+
+
+# Others
+
+
+def test_what_others_wrote_under_odd_keys_is_counted(open_moto: Open, s3_server: Any) -> None:
+    store = open_moto(prefix="p")
+    bucket = store.root.container
+    for key in ("p/a//b", "p/dir/", "p/../x", "p/good", "p/a\tb", "elsewhere"):
+        s3_server.client().put_object(Bucket=bucket, Key=key, Body=b"")
+    pages = list(store.pages())
+    assert [meta.key for page in pages for meta in page.objects] == ["good"]
+    assert sum(page.foreign for page in pages) == 4
+
+
+# Signed URLs
+
+
+@pytest.fixture
+def client() -> Iterator[urllib3.PoolManager]:
+    pool = urllib3.PoolManager(retries=False)
+    yield pool
+    pool.clear()
+
+
+@pytest.mark.parametrize("opener", ["open_s3", "open_azure"])
+def test_signed_urls_read_write_and_delete(
+    request: pytest.FixtureRequest, opener: str, client: urllib3.PoolManager
+) -> None:
+    store = request.getfixturevalue(opener)()
+    key = "a folder/ü+%2F?#&=.txt"
+    blob = {"x-ms-blob-type": "BlockBlob"} if store.type == "az" else {}
+    put = client.request("PUT", store.sign(key, "PUT"), body=b"data", headers=blob)
+    assert put.status in {200, 201}, put.data
+    assert store.read(key) == b"data"
+    assert client.request("GET", store.sign(key)).data == b"data"
+    assert client.request("DELETE", store.sign(key, "DELETE")).status in {202, 204}
+    assert not store.exists(key)
+
+
+@pytest.mark.parametrize("opener", ["open_s3", "open_azure"])
+def test_a_signed_url_does_nothing_else(
+    request: pytest.FixtureRequest, opener: str, client: urllib3.PoolManager
+) -> None:
+    store = request.getfixturevalue(opener)()
+    store.write("a", b"data")
+    store.write("b", b"data")
+    url = store.sign("a")
+    assert client.request("DELETE", url).status == 403
+    assert client.request("GET", url.replace("/a?", "/b?")).status == 403
+    late = store.sign("a", expires=timedelta(seconds=-10)) if store.type == "az" else None
+    if late is not None:
+        assert client.request("GET", late).status == 403
+
+
+def test_a_signed_write_holds_for_its_type_and_digest(
+    open_s3: Open, client: urllib3.PoolManager
+) -> None:
+    store = open_s3()
+    md5 = hashlib.md5(b"data", usedforsecurity=False)
+    url = store.sign("a", "PUT", content_type="text/x", content_md5=md5.hexdigest())
+    headers = {"content-type": "text/x", "content-md5": b64encode(md5.digest()).decode()}
+    assert client.request("PUT", url, body=b"data", headers=headers).status == 200
+    assert store.stat("a").content_type == "text/x"
+    other = {**headers, "content-type": "text/html"}
+    assert client.request("PUT", url, body=b"data", headers=other).status == 403
+    assert client.request("PUT", url, body=b"evil", headers=headers).status == 400
+
+
+def test_google_signs_with_the_key_of_an_account_alone(open_google: Open) -> None:
+    store = open_google()
+    assert not store.capabilities.sign
+    with pytest.raises(errors.Unsupported, match="service_account"):
+        store.sign("a")
