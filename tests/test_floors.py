@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "holdall"
-FLOORS = ["core", "objects", "messages", "records", "haystack", "server", "cli"]
+FLOORS = ["core", "objects", "fsspec", "messages", "records", "haystack", "server", "cli"]
 # What stands on everything: these may use `holdall` itself, as its users do.
 TOP = {"server", "cli", "testing"}
 HEAVY = {
