@@ -60,13 +60,13 @@ def rogue() -> Iterator[Rogue]:
 @pytest.fixture(params=["s3", "az", "gs"])
 def store(request: pytest.FixtureRequest, rogue: Rogue) -> holdall.DataStore:
     """Each kind of store, with the rogue behind it."""
-    settings: dict[str, Any] = {
+    kinds: dict[str, dict[str, Any]] = {
         "s3": {"bucket": "b", "access_key": "id", "secret_key": _SECRET, "probe": False},
         "az": {"container": "b", "account_name": "acc", "account_key": "aHVudGVyMg=="},
         "gs": {"bucket": "b", "token": _SECRET},
-    }[request.param]
+    }
     common = {"type": request.param, "endpoint": rogue.url, "check": False, "timeout": 0.5}
-    return holdall.open({**common, **settings})
+    return holdall.open({**common, **kinds[request.param]})
 
 
 def _status(code: int, body: bytes = b"", **headers: str) -> Answer:
