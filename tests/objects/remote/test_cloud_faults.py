@@ -146,6 +146,15 @@ def test_a_lost_reply_to_a_conditional_write_is_told_and_not_repeated(
         assert len(rogue.requests) == 1
 
 
+def test_a_conditional_write_that_failed_on_the_way_is_not_called_repeatable(
+    store: holdall.DataStore, rogue: Rogue
+) -> None:
+    rogue.answer = _status(503)
+    with pytest.raises(errors.Unavailable, match="may have been applied") as caught:
+        store.write("a", b"data", if_none_match="*")
+    assert not caught.value.transient
+
+
 def test_a_lost_reply_to_a_plain_write_may_be_repeated(
     store: holdall.DataStore, rogue: Rogue
 ) -> None:

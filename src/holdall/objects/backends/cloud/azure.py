@@ -13,6 +13,8 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, final
 from xml.etree import ElementTree
 
+from msgspec import structs
+
 from holdall.core.errors import HoldallError, NotFound, PreconditionFailed, Unavailable
 from holdall.core.reference import RESERVED_SEGMENT
 from holdall.objects.backends.cloud import xml
@@ -55,16 +57,19 @@ class AzureService(Service):
     Args:
         requests: Sends signed requests to the container.
         driver: obstore's store for it.
+        prefix: What the keys of the store begin with.
+        sign: Whether there is an account's key, which signs URLs.
     """
 
-    capabilities = CAPABILITIES
     least_part = 0
     most_parts = 50_000
     delete_batch = 256
     puts_alone = False
+    longest_url: int | None = None
     default_type = "application/octet-stream"
 
-    def __init__(self, requests: AzureRequests, driver: Any, prefix: str) -> None:
+    def __init__(self, requests: AzureRequests, driver: Any, prefix: str, *, sign: bool) -> None:
+        self.capabilities = structs.replace(CAPABILITIES, sign=sign)
         self._requests = requests
         self.driver = driver
         self.endpoint = requests.endpoint

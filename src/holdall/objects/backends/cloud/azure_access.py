@@ -35,6 +35,8 @@ _ADVICE = (
     "anonymous for public objects"
 )
 _PATIENCE = timedelta(seconds=5)
+_KEYS = ("the key in the connection string", "the setting account_key", "AZURE_STORAGE_KEY")
+"""The sources that are an account's key, which signs URLs too."""
 
 
 class SharedKey(Struct, frozen=True):
@@ -74,11 +76,13 @@ class Account(Struct, frozen=True):
         name: The account.
         endpoint: Its URL, without a `/` at its end.
         credentials: What gives access; None for public objects.
+        signs: Whether that is the account's key, which also signs URLs.
     """
 
     name: str
     endpoint: str
     credentials: Credentials[Access] | None
+    signs: bool
 
 
 def account_of(settings: AzureSettings, environment: Mapping[str, str] = os.environ) -> Account:
@@ -109,8 +113,12 @@ def account_of(settings: AzureSettings, environment: Mapping[str, str] = os.envi
     )
     if "://" not in endpoint:
         endpoint = f"{'https' if settings.use_ssl else 'http'}://{endpoint}"
-    credentials = None if settings.anonymous else _credentials(settings, pairs, environment)
-    return Account(name, endpoint.rstrip("/"), credentials)
+    endpoint = endpoint.rstrip("/")
+    if settings.anonymous:
+        return Account(name, endpoint, None, signs=False)
+    sources = _sources(settings, pairs, environment)
+    signs = sources[0].name in _KEYS
+    return Account(name, endpoint, Credentials(sources, _ADVICE), signs)
 
 
 def _endpoint(name: str, pairs: Mapping[str, str], host: str) -> str:
@@ -128,9 +136,9 @@ def _pairs(text: str) -> dict[str, str]:
     return dict(_EMULATOR) if pairs.get("usedevelopmentstorage") == "true" else pairs
 
 
-def _credentials(
+def _sources(
     settings: AzureSettings, pairs: Mapping[str, str], environment: Mapping[str, str]
-) -> Credentials[Access]:
+) -> list[Source[Access]]:
     sources: list[Source[Access]] = []
 
     def add(name: str, access: Access | None) -> None:
@@ -138,10 +146,13 @@ def _credentials(
             sources.append(fixed(name, access))
 
     shared = pairs.get("sharedaccesssignature")
-    add("the connection string", SharedKey(pairs["accountkey"]) if "accountkey" in pairs else None)
-    add("the connection string", SharedAccess(shared.lstrip("?")) if shared else None)
+    add(_KEYS[0], SharedKey(pairs["accountkey"]) if "accountkey" in pairs else None)
+    add(
+        "the signature in the connection string",
+        SharedAccess(shared.lstrip("?")) if shared else None,
+    )
     key, token = settings.account_key, settings.sas_token
-    add("the setting account_key", None if key is None else SharedKey(key.reveal()))
+    add(_KEYS[1], None if key is None else SharedKey(key.reveal()))
     add(
         "the setting sas_token", None if token is None else SharedAccess(token.reveal().lstrip("?"))
     )
@@ -156,10 +167,10 @@ def _credentials(
             "AZURE_STORAGE_ACCOUNT_KEY"
         )
         token_text = environment.get("AZURE_STORAGE_SAS_TOKEN")
-        add("the environment", SharedKey(key_text) if key_text else None)
-        add("the environment", SharedAccess(token_text.lstrip("?")) if token_text else None)
+        add(_KEYS[2], SharedKey(key_text) if key_text else None)
+        add("AZURE_STORAGE_SAS_TOKEN", SharedAccess(token_text.lstrip("?")) if token_text else None)
         sources.append(Source("Azure's own library", _from_azure_identity))
-    return Credentials(sources, _ADVICE)
+    return sources
 
 
 class _Token(Struct):

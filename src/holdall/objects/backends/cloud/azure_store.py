@@ -137,7 +137,8 @@ class AzureStore(CloudStore):
             **driving.access(provider),
         )
         requests = AzureRequests(driving.http(settings), root, account, settings.container)
-        service = AzureService(requests, driver, f"{root.key}/" if root.key else "")
+        prefix = f"{root.key}/" if root.key else ""
+        service = AzureService(requests, driver, prefix, sign=account.signs)
         store = cls.opened(root, settings, runtime, service, provider)
         store._account = account
         return store

@@ -126,7 +126,9 @@ def answered(status: int, code: str, message: str, asked: Asked) -> HoldallError
     if status in {405, 501}:
         return Unsupported(f"{ref}: the service cannot do this{said}", reference=ref)
     if status in {408, 409, 423, 425, 429} or status >= 500:
-        return Unavailable(f"{ref}: the service answers {status}{said}", reference=ref)
+        busy = Unavailable(f"{ref}: the service answers {status}{said}", reference=ref)
+        # What stands between may say so of a request that went through.
+        return lost(busy, asked) if status >= 500 else busy
     return Unavailable(f"{ref}: the service answers {status}{said}", reference=ref, transient=False)
 
 

@@ -92,6 +92,7 @@ class GoogleService(Service):
     most_parts = _MOST_COMPOSED**3
     delete_batch = 100
     puts_alone = True
+    longest_url = 7 * 86400
     default_type = "application/octet-stream"
 
     def __init__(self, requests: GoogleRequests, driver: Any, prefix: str, *, sign: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
-from holdall.core.errors import HoldallError
+from holdall.core.errors import HoldallError, LimitExceeded
 from holdall.objects.backends.cloud.faults import Asked, answered, lost
 
 if TYPE_CHECKING:
@@ -122,3 +122,20 @@ class Requests(ABC):
         if options.content_md5 is not None:
             headers["content-md5"] = b64encode(bytes.fromhex(options.content_md5)).decode()
         return headers
+
+
+def check_expiry(options: SignOptions, longest: int | None, reference: Reference) -> None:
+    """Raise `LimitExceeded` when a URL could not hold for so long.
+
+    Args:
+        options: What the URL allows, and for how long.
+        longest: How many seconds the service takes at most; None for any.
+        reference: What the URL is of.
+    """
+    if options.expires < 1 or (longest is not None and options.expires > longest):
+        most = "" if longest is None else f" and at most {longest / 86400:g} days"
+        raise LimitExceeded(
+            f"{reference}: a URL for {options.expires:g} s cannot be signed; it holds for at "
+            f"least 1 s{most} (expires)",
+            reference=reference,
+        )

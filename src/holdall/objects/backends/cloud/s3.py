@@ -69,6 +69,7 @@ class S3Service(Service):
     most_parts = 10_000
     delete_batch = 1000
     puts_alone = False
+    longest_url = 7 * 86400
     default_type = "binary/octet-stream"
 
     def __init__(

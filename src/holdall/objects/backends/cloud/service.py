@@ -84,6 +84,7 @@ class Service(ABC):
         most_parts: How many parts an upload may have.
         endpoint: Where it is, for errors.
         delete_batch: How many keys one request deletes.
+        longest_url: For how many seconds a signed URL can hold; None for any time.
         default_type: The content type that the service gives an object without one.
         puts_alone: Whether `put` must write every object, since obstore cannot.
     """
@@ -94,6 +95,7 @@ class Service(ABC):
     least_part: int
     most_parts: int
     delete_batch: int
+    longest_url: int | None
     default_type: str
     puts_alone: bool
 

@@ -9,6 +9,7 @@ from holdall.core.reference import MAX_KEY_BYTES, RESERVED_SEGMENT, Reference, c
 from holdall.objects.backends.cloud.container import Container
 from holdall.objects.backends.cloud.copying import copy
 from holdall.objects.backends.cloud.reading import Reader
+from holdall.objects.backends.cloud.requests import check_expiry
 from holdall.objects.backends.cloud.uploads import Staging
 from holdall.objects.backends.cloud.writing import Writer
 from holdall.objects.contract import ObjectStore
@@ -50,8 +51,9 @@ class CloudStore(ObjectStore):
         self._prefix = container.prefix
         part_bytes = max(settings.part_size, container.service.least_part)
         self._reader = Reader(container)
-        self._writer = Writer(container, part_bytes, settings.single_size)
-        self._staging = Staging(container, self._reader, self._writer)
+        self._writer = Writer(container)
+        self._staging = Staging(container, self._reader, self._writer, part_bytes)
+        self._single_bytes = settings.single_size
 
     @classmethod
     def opened(
@@ -100,6 +102,8 @@ class CloudStore(ObjectStore):
         self, ref: Reference, data: Data, options: WriteOptions
     ) -> Coroutine[Any, Any, ObjectMeta]:
         self._check(ref)
+        if len(data) > self._single_bytes:
+            return self._staging.put(ref, data, options)
         return self._writer.put(ref, data, options)
 
     async def upload(self, ref: Reference, options: WriteOptions, resume: str | None) -> Upload:
@@ -211,7 +215,8 @@ class CloudStore(ObjectStore):
 
     async def sign(self, ref: Reference, options: SignOptions) -> str:
         self._check(ref)
-        return await self._container.run(self.service.sign, ref, options)
+        check_expiry(options, self.service.longest_url, ref)
+        return await self._runtime.call(self.service.sign, None, ref, options)
 
     async def close(self) -> None:
         self.service.close()

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, final
 import msgspec
 from msgspec import Struct, structs
 
-from holdall.core.errors import Corrupt, HoldallError, NotFound
+from holdall.core.errors import Corrupt, LimitExceeded, NotFound
 from holdall.core.reference import RESERVED_SEGMENT
 from holdall.objects.contract import Upload
+from holdall.objects.integrity import check_digests
 from holdall.objects.options import GET, WRITE, WriteOptions, check_write
 from holdall.objects.results import ObjectMeta, UploadInfo, UploadPage
 
@@ -57,9 +58,12 @@ class Note(Struct, frozen=True):
 class Staging:
     """The uploads of one store."""
 
-    def __init__(self, container: Container, reader: Reader, writer: Writer) -> None:
+    def __init__(
+        self, container: Container, reader: Reader, writer: Writer, part_bytes: int
+    ) -> None:
         self.container = container
         self.writer = writer
+        self._part_bytes = part_bytes
         self._reader = reader
         self._folder = f"{RESERVED_SEGMENT}/uploads"
 
@@ -71,7 +75,7 @@ class Staging:
             container.service.attributes(
                 options
             )  # says now what the service would refuse at the end
-            return CloudUpload(self, ref, uuid.uuid4().hex, options, self.writer.part_bytes)
+            return CloudUpload(self, ref, uuid.uuid4().hex, options, self._part_bytes)
         note = await self._read(resume) if _ID.match(resume) else None
         if note is None or note.key != ref.key:
             raise NotFound(f"{ref} has no upload {resume!r} to go on with", reference=ref)
@@ -79,7 +83,6 @@ class Staging:
         try:
             parts = await container.run(container.service.parts, ref, note.session)
         except NotFound as error:
-            await self.forget(resume)
             raise NotFound(
                 f"{ref} has no upload {resume!r} to go on with", reference=ref
             ) from error
@@ -118,7 +121,7 @@ class Staging:
         try:
             parts = await container.run(container.service.parts, ref, note.session)
         except NotFound:
-            return None
+            parts = []  # the service has dropped them; the note is left to be purged
         offset = sum(part.size for part in parts)
         return UploadInfo(container.root, container.relative(note.key), name, offset, note.begun_ns)
 
@@ -129,9 +132,50 @@ class Staging:
         except (NotFound, msgspec.MsgspecError):
             return None
 
-    async def write(self, name: str, note: Note) -> None:
-        """Write a note down."""
-        await self.writer.put(self._ref(name), msgspec.json.encode(note), WRITE)
+    async def begin(self, name: str, ref: Reference, options: WriteOptions, part_bytes: int) -> str:
+        """Begin an upload and write it down; answer what the service calls it."""
+        container = self.container
+        session = await container.run(container.service.begin, ref, options, name)
+        note = Note(ref.key, session, time.time_ns(), options, part_bytes)
+        try:
+            await self.writer.put(self._ref(name), msgspec.json.encode(note), WRITE)
+        except BaseException:
+            await container.run(container.service.drop, ref, session)
+            raise
+        return session
+
+    async def put(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
+        """Write a large object in parts, several at once; nothing of it is left on an error."""
+        container = self.container
+        service = container.service
+        check_write(options, service.capabilities, ref)
+        check_digests(data, options, ref)
+        service.attributes(options)
+        limit = service.capabilities.max_object_bytes
+        if limit is not None and len(data) > limit:
+            raise LimitExceeded(
+                f"{ref}: {len(data)} bytes, and the service takes {limit} (max_object_bytes)",
+                reference=ref,
+            )
+        part_bytes = max(self._part_bytes, -(-len(data) // service.most_parts))
+        name = uuid.uuid4().hex
+        session = await self.begin(name, ref, options, part_bytes)
+        try:
+            with memoryview(data) as view:
+
+                async def send(number: int) -> Part:
+                    piece = view[(number - 1) * part_bytes : number * part_bytes]
+                    return await container.run(service.put_part, ref, session, number, piece)
+
+                numbers = range(1, -(-len(data) // part_bytes) + 1)
+                sent = container.runtime.map(send, numbers, container.workers)
+                parts = [part async for part in sent]
+            return await self.writer.finish(ref, session, parts, options, len(data))
+        except BaseException:
+            await container.run(service.drop, ref, session)
+            raise
+        finally:
+            await self.forget(name)
 
     async def forget(self, name: str) -> None:
         """Remove a note."""
@@ -191,6 +235,7 @@ class CloudUpload(Upload):
             await self._send(size)
 
     async def digest(self) -> str:
+        self._check_open()
         return self._sha256.hexdigest()
 
     async def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
@@ -227,7 +272,7 @@ class CloudUpload(Upload):
             return
         self._open = False
         if self._session is None:
-            await self._begin()
+            self._session = await self._begin()
         least = self._container.service.least_part
         if self._gathered and len(self._gathered) >= least:
             await self._send(len(self._gathered))
@@ -263,20 +308,11 @@ class CloudUpload(Upload):
         return self._part_bytes << (len(self._parts) // _DOUBLES_EVERY)
 
     async def _begin(self) -> str:
-        container = self._container
-        session = await container.run(container.service.begin, self.ref, self._options, self.id)
-        note = Note(self.ref.key, session, time.time_ns(), self._options, self._part_bytes)
-        try:
-            await self._staging.write(self.id, note)
-        except HoldallError:
-            await container.run(container.service.drop, self.ref, session)
-            raise
-        self._session = session
-        return session
+        return await self._staging.begin(self.id, self.ref, self._options, self._part_bytes)
 
     async def _send(self, size: int) -> None:
         container = self._container
-        session = self._session or await self._begin()
+        session = self._session = self._session or await self._begin()
         with memoryview(self._gathered) as view:
             data = bytes(view[:size])
         number = len(self._parts) + 1

@@ -1,12 +1,10 @@
-"""Writing: one request for a small object, parts for a large one."""
+"""Writing an object by one request, and making one of parts."""
 
 from __future__ import annotations
 
 import time
-import uuid
 from typing import TYPE_CHECKING, Any, final
 
-from holdall.core.errors import LimitExceeded
 from holdall.objects.backends.cloud import forks
 from holdall.objects.backends.cloud.faults import Asked
 from holdall.objects.integrity import check_digests
@@ -29,16 +27,12 @@ class Writer:
 
     Args:
         container: Where.
-        part_bytes: How large a part is, at least.
-        single_bytes: Up to which size an object is written by one request.
     """
 
-    def __init__(self, container: Container, part_bytes: int, single_bytes: int) -> None:
+    def __init__(self, container: Container) -> None:
         self._container = container
         self._service = container.service
         self._runtime = container.runtime
-        self.part_bytes = part_bytes
-        self._single_bytes = single_bytes
 
     async def put(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
         """Write an object; as `ObjectStore.put`."""
@@ -49,8 +43,6 @@ class Writer:
             check_digests(data, options, ref)
             sent = service.attributes(options)
         size = len(data)
-        if size > self._single_bytes:
-            return await self._put_parts(ref, data, options)
         asked = Asked(
             ref, options.if_none_match is not None, options.if_match is not None, writes=True
         )
@@ -78,33 +70,6 @@ class Writer:
         except self._container.errors as error:
             raise self._container.fault(error, asked) from error
         return self._written(ref, size, service.etag(answer), options)
-
-    async def _put_parts(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
-        """Write a large object in parts, several at once; nothing of it is left on an error."""
-        service = self._service
-        limit = self._service.capabilities.max_object_bytes
-        if limit is not None and len(data) > limit:
-            raise LimitExceeded(
-                f"{ref}: {len(data)} bytes, and the service takes {limit} (max_object_bytes)",
-                reference=ref,
-            )
-        part_bytes = max(self.part_bytes, -(-len(data) // service.most_parts))
-        session = await self._container.run(service.begin, ref, options, uuid.uuid4().hex)
-        try:
-            with memoryview(data) as view:
-
-                async def send(number: int) -> Part:
-                    piece = view[(number - 1) * part_bytes : number * part_bytes]
-                    return await self._container.run(service.put_part, ref, session, number, piece)
-
-                numbers = range(1, -(-len(data) // part_bytes) + 1)
-                parts = [
-                    part async for part in self._runtime.map(send, numbers, self._container.workers)
-                ]
-            return await self.finish(ref, session, parts, options, len(data))
-        except BaseException:
-            await self._container.run(service.drop, ref, session)
-            raise
 
     async def finish(
         self,

@@ -232,7 +232,8 @@ class LoopConnections:
         if asyncio.get_running_loop() is not self._loop:
             self._idle = []  # they ended with their loop
         while self._idle:
-            await self._idle.pop()[1].disconnect(nowait=True)
+            with suppress(RedisError, OSError):  # what cannot be closed in order is closed
+                await self._idle.pop()[1].disconnect()
 
     async def _take(self, ref: Reference) -> Any:
         while True:
