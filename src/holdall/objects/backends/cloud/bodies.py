@@ -15,7 +15,50 @@ if TYPE_CHECKING:
     from holdall.core.runtime import Runtime
 
 _END = b""
-_CHUNK_BYTES = 1024 * 1024
+_CHUNK_BYTES = 2 * 1024 * 1024
+
+
+@final
+class CloudBytes(ObjectStream):
+    """A body that came whole. What is known of the object is made out when it is asked for.
+
+    Args:
+        data: The bytes.
+        answer: What obstore gave.
+        describe: Makes what is known of its answer.
+    """
+
+    __slots__ = ("_answer", "_describe", "_known", "_position")
+    whole: bytes
+
+    def __init__(self, data: bytes, answer: Any, describe: Callable[[Any], ObjectMeta]) -> None:
+        self.start = 0
+        self.length = len(data)
+        self.whole = data
+        self._answer = answer
+        self._describe = describe
+        self._known: ObjectMeta | None = None
+        self._position = 0
+
+    @property
+    def meta(self) -> ObjectMeta:  # type: ignore[override]
+        """What is known of the object."""
+        if self._known is None:
+            self._known = self._describe(self._answer)
+        return self._known
+
+    async def read(self, size: int) -> bytes:
+        chunk = self.whole[self._position : self._position + size]
+        self._position += len(chunk)
+        return chunk
+
+    async def read_all(self) -> bytes:
+        rest = self.whole[self._position :]
+        self._position = self.length
+        return rest
+
+    async def close(self) -> None:
+        self._position = self.length
 
 
 @final
@@ -58,7 +101,7 @@ class CloudStream(ObjectStream):
 
     async def read(self, size: int) -> bytes:
         if not self._chunk and self._left:
-            await self._next(min(size, PART_BYTES))
+            await self._next(min(size, _CHUNK_BYTES))
         taken = self._chunk[:size]
         self._chunk = self._chunk[len(taken) :]
         return bytes(taken)
@@ -82,8 +125,7 @@ class CloudStream(ObjectStream):
     async def _next(self, size: int) -> None:
         if self._chunks is None:
             answer, self._answer = self._answer, None
-            # Small chunks are handed on as they come: who asks for more asks again.
-            stream = answer.stream(min_chunk_size=max(size, _CHUNK_BYTES))
+            stream = answer.stream(min_chunk_size=size)
             self._chunks = iter(stream) if self._runtime.blocking else aiter(stream)
         try:
             chunk = await self._runtime.call(_step, _step_async, self._chunks)

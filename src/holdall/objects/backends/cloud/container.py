@@ -101,32 +101,14 @@ class Container:
         """The same on a loop."""
         return await self._obstore.get_async(self.service.driver, key, options=wanted)
 
-    def put(
-        self, key: str, data: Data, attributes: dict[str, str], tags: dict[str, str], mode: Any
-    ) -> Any:
+    def put(self, key: str, data: Data, more: dict[str, Any]) -> Any:
         """Obstore's answer to a put."""
-        return self._obstore.put(
-            self.service.driver,
-            key,
-            data,
-            attributes=attributes or None,
-            tags=tags or None,
-            mode=mode,
-            use_multipart=False,
-        )
+        return self._obstore.put(self.service.driver, key, data, use_multipart=False, **more)
 
-    async def put_async(
-        self, key: str, data: Data, attributes: dict[str, str], tags: dict[str, str], mode: Any
-    ) -> Any:
+    async def put_async(self, key: str, data: Data, more: dict[str, Any]) -> Any:
         """The same on a loop."""
         return await self._obstore.put_async(
-            self.service.driver,
-            key,
-            data,
-            attributes=attributes or None,
-            tags=tags or None,
-            mode=mode,
-            use_multipart=False,
+            self.service.driver, key, data, use_multipart=False, **more
         )
 
     def answered(self, answer: Any) -> ObjectMeta:

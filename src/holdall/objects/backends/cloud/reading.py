@@ -8,7 +8,7 @@ from msgspec import structs
 
 from holdall.core.errors import HoldallError, InvalidRange, NotFound, PreconditionFailed
 from holdall.objects.backends.cloud import forks
-from holdall.objects.backends.cloud.bodies import CloudStream
+from holdall.objects.backends.cloud.bodies import CloudBytes, CloudStream
 from holdall.objects.backends.cloud.faults import Asked
 from holdall.objects.integrity import check_conditions
 from holdall.objects.options import GET, PART_BYTES
@@ -79,14 +79,15 @@ class Reader:
                 known = await self._container.run(self._service.head, ref)
                 check_conditions(known.etag, options.if_match, None, ref)
             raise fault from error
+        if options is GET:
+            size = answer.range[1]
+            if size <= _EAGER_BYTES:
+                return CloudBytes(await self._whole(ref, answer), answer, self._container.answered)
         meta = self._container.answered(answer)
         start, end = options.span(meta.size, ref)
         length = end - start
         if length <= _EAGER_BYTES:
-            try:
-                data = await self._runtime.call(_whole, _whole_async, answer)
-            except self._container.errors as error:
-                raise self._container.fault(error, Asked(ref)) from error
+            data = await self._whole(ref, answer)
             return BytesStream(meta, start, data)
 
         def fault_of(error: Exception) -> HoldallError:
@@ -105,6 +106,12 @@ class Reader:
             fault_of,
             rest if length > _PARALLEL_BYTES and self._container.workers > 1 else None,
         )
+
+    async def _whole(self, ref: Reference, answer: Any) -> bytes:
+        try:
+            return await self._runtime.call(_whole, _whole_async, answer)
+        except self._container.errors as error:
+            raise self._container.fault(error, Asked(ref)) from error
 
     async def _beyond(self, ref: Reference, options: GetOptions) -> ObjectStream:
         """A range that the service does not have: an error, but for nothing of an empty object."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from holdall.core.runtime import Runtime
     from holdall.objects.backends.cloud.driving import Provider
-    from holdall.objects.backends.cloud.service import Known, Service
+    from holdall.objects.backends.cloud.service import Service
     from holdall.objects.backends.cloud.settings import CloudSettings
     from holdall.objects.contract import Data, Upload
     from holdall.objects.options import (
@@ -90,11 +90,12 @@ class CloudStore(ObjectStore):
 
     def _check(self, ref: Reference) -> None:
         """Raise `InvalidKey` for an address outside, or one that is too long with the prefix."""
-        if not self._root.holds(ref) or len(ref.key) < len(self._prefix):
+        key = ref.key
+        if not key or not key.startswith(self._prefix) or not self._root.holds(ref):
             ref.relative_to(self._root)
             check_key("")
-        if len(ref.key) > MAX_KEY_BYTES // 4:
-            check_key(ref.key)
+        if len(key) > MAX_KEY_BYTES // 4:
+            check_key(key)
 
     # Writing
 
@@ -143,7 +144,16 @@ class CloudStore(ObjectStore):
         for known in listing.found:
             key = known.key[skip:]
             if is_key(key):
-                objects.append(self._listed(root, key, known))
+                objects.append(
+                    ObjectMeta(
+                        root,
+                        key,
+                        known.size,
+                        known.modified_ns,
+                        known.etag,
+                        storage_class=known.storage_class,
+                    )
+                )
             elif not _reserved(key):
                 foreign += 1
         folders: list[str] = []
@@ -154,16 +164,6 @@ class CloudStore(ObjectStore):
             elif not _reserved(key):
                 foreign += 1
         return Page(tuple(objects), tuple(folders), listing.token, foreign)
-
-    def _listed(self, root: Reference, key: str, known: Known) -> ObjectMeta:
-        return ObjectMeta(
-            root,
-            key,
-            known.size,
-            known.modified_ns,
-            known.etag,
-            storage_class=known.storage_class,
-        )
 
     def _inside(self, folder: Reference) -> str:
         """What the keys under a folder begin with."""

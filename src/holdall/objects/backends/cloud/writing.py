@@ -37,39 +37,44 @@ class Writer:
     async def put(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
         """Write an object; as `ObjectStore.put`."""
         service = self._service
-        sent: tuple[dict[str, str], dict[str, str]] | None = ({}, {})
+        more: dict[str, Any] | None = {}
         if options is not WRITE:
             check_write(options, service.capabilities, ref)
             check_digests(data, options, ref)
-            sent = service.attributes(options)
-        size = len(data)
-        asked = Asked(
-            ref, options.if_none_match is not None, options.if_match is not None, writes=True
-        )
-        if asked.creates or asked.conditional:
-            await self._check_conditional()
-        if sent is None or service.puts_alone:
+            if options.if_none_match is not None or options.if_match is not None:
+                await self._check_conditional()
+            more = self._keywords(options)
+        if more is None or service.puts_alone:
             etag = await self._container.run(service.put, ref, data, options)
-            return self._written(ref, size, etag, options)
+            return self._written(ref, len(data), etag, options)
         forks.check()
-        mode: Any = "overwrite"
-        if options.if_none_match is not None:
-            mode = "create"
-        if options.if_match is not None:
-            mode = service.condition(options.if_match)
         try:
             answer = await self._runtime.call(
-                self._container.put,
-                self._container.put_async,
-                ref.key,
-                data,
-                sent[0],
-                sent[1],
-                mode,
+                self._container.put, self._container.put_async, ref.key, data, more
             )
         except self._container.errors as error:
+            asked = Asked(
+                ref, options.if_none_match is not None, options.if_match is not None, writes=True
+            )
             raise self._container.fault(error, asked) from error
-        return self._written(ref, size, service.etag(answer), options)
+        return self._written(ref, len(data), service.etag(answer), options)
+
+    def _keywords(self, options: WriteOptions) -> dict[str, Any] | None:
+        """What obstore is told beside the bytes; None when it cannot say all of it."""
+        sent = self._service.attributes(options)
+        if sent is None:
+            return None
+        attributes, tags = sent
+        more: dict[str, Any] = {}
+        if attributes:
+            more["attributes"] = attributes
+        if tags:
+            more["tags"] = tags
+        if options.if_none_match is not None:
+            more["mode"] = "create"
+        elif options.if_match is not None:
+            more["mode"] = self._service.condition(options.if_match)
+        return more
 
     async def finish(
         self,
