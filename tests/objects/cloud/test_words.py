@@ -88,6 +88,7 @@ def test_tags_within_the_limits_pass() -> None:
 )
 @example("_x2d_")
 @example("__x2d_x2d_")
+@example("_x00.")
 @example("0")
 @example("a-b.c_d")
 def test_azure_takes_every_name_of_metadata(name: str) -> None:

@@ -18,9 +18,11 @@ _S3 = """<?xml version="1.0" encoding="UTF-8"?>
 <NextContinuationToken>next&amp;</NextContinuationToken></ListBucketResult>"""
 
 
+@pytest.mark.parametrize("quote", ["&quot;", "&#34;", '"', ""])
 @pytest.mark.parametrize("namespace", ["", ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'])
-def test_a_page_of_s3_is_read(namespace: str) -> None:
-    page = xml.s3_listing(_S3.format(namespace=namespace, truncated="true").encode())
+def test_a_page_of_s3_is_read(namespace: str, quote: str) -> None:
+    text = _S3.format(namespace=namespace, truncated="true").replace("&quot;", quote)
+    page = xml.s3_listing(text.encode())
     (known,) = page.found
     assert (known.key, known.size, known.etag) == ("a/b c%2F\n", 5, "e1")
     assert known.storage_class == "GLACIER"

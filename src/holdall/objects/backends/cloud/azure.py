@@ -38,7 +38,7 @@ _BLOCK_BYTES = 4000 * 1024 * 1024
 _TAG = re.compile(r"[A-Za-z0-9 +\-./:=_]*\Z")
 _META = "x-ms-meta-"
 _ESCAPE = re.compile(r"_x([0-9a-f]{2})_")
-_ESCAPED = re.compile(r"[^a-z0-9_]|_(?=x[0-9a-f]{2}_)")  # and what would be read as an escape
+_ESCAPED = re.compile(r"[^a-z0-9_]|_(?=x)")  # and what could be read as an escape
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 CAPABILITIES = Capabilities(

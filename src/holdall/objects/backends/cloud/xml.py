@@ -101,8 +101,8 @@ def _s3_entry(entry: str, encoded: bool) -> Known:
     modified = iso_time_ns(entry[start : entry.index("<", start)])
     start = entry.find("<ETag>") + 6
     etag = entry[start : entry.index("<", start)] if start > 5 else ""
-    if etag[:6] == "&quot;":
-        etag = etag[6:-6]
+    if etag[:1] == "&":
+        etag = unescape(etag)
     start = entry.find("<StorageClass>") + 14
     kind = entry[start : entry.index("<", start)] if start > 13 else None
     return Known(key, size, modified, etag.strip('"'), storage_class=kind)
