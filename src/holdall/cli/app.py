@@ -29,6 +29,7 @@ put takes - for standard input, and get takes - for standard output.
   holdall cat /srv/data/app.sql | psql app
   holdall ls -l /srv/data/2024
   holdall rm -r /srv/data/2019
+  holdall doctor s3://archive/plant-7           see whether a store works
 
 \b
 Exit codes: 0 all went well; 1 something failed; 2 the command line is wrong;
@@ -105,7 +106,7 @@ def command(function: Callable[..., int | None]) -> Callable[..., None]:
 def load() -> None:
     """Register all commands."""
     # They do so themselves when imported; not above, because they need what stands there.
-    from holdall.cli import looking, moving, removing, syncing  # noqa: F401
+    from holdall.cli import checking, looking, moving, removing, syncing  # noqa: F401
 
 
 def run(words: Sequence[str]) -> int:

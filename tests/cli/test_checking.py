@@ -1,0 +1,76 @@
+"""doctor and sign."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import holdall
+from cli.conftest import Run
+
+
+def test_doctor_finds_a_folder_well_and_leaves_nothing(run: Run, here: Path) -> None:
+    holdall.open(str(here / "data")).write("a", b"data")
+    found = run("doctor", "data")
+    assert "file store at" in found.stdout
+    assert "FAILED" not in found.stdout
+    assert "refuse to create it again" in found.stdout
+    assert run("ls", "data").stdout == "a\n"
+
+
+def test_doctor_prints_json(run: Run, here: Path) -> None:
+    (here / "data").mkdir()
+    found = json.loads(run("doctor", "--json", "data").stdout)
+    assert found["ok"]
+    assert found["place"] == str(here / "data")
+    assert found["capabilities"]["resume"] == "staged"
+    assert {step["step"] for step in found["steps"]} >= {"open", "write", "read", "delete"}
+
+
+def test_doctor_writes_nothing_where_it_must_not(run: Run, here: Path) -> None:
+    (here / "data").mkdir()
+    assert "  write" not in run("doctor", "--read-only", "data").stdout
+    assert list((here / "data").iterdir()) == []
+
+
+def test_doctor_says_what_fails_and_how_to_mend_it(run: Run, here: Path) -> None:
+    address = "s3://bucket/x?endpoint=http://127.0.0.1:1&anonymous=true&check=false"
+    found = run("doctor", "--json", address, code=1)
+    steps = {step["step"]: step for step in json.loads(found.stdout)["steps"]}
+    assert not steps["list"]["ok"]
+    assert "127.0.0.1:1" in steps["list"]["error"]
+    assert "endpoint" in steps["list"]["hint"]
+    assert "FAILED list" in run("doctor", address, code=1).stdout
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_doctor_says_that_a_folder_may_not_be_written(run: Run, here: Path) -> None:
+    (here / "data").mkdir(mode=0o500)
+    assert "lack a right" in run("doctor", "data", code=1).stdout
+
+
+def test_doctor_says_that_there_is_no_index(run: Run, here: Path) -> None:
+    (here / "data").mkdir()
+    assert "keeps no index" in run("doctor", "--reindex", "data", code=1).stdout
+
+
+@pytest.fixture
+def _account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "never-shown")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+
+
+@pytest.mark.usefixtures("_account")
+def test_sign_says_that_the_service_must_answer_first(run: Run) -> None:
+    assert "127.0.0.1:1" in run("sign", "s3://bucket/a b", code=1).stderr
+
+
+def test_a_file_has_no_url(run: Run, here: Path) -> None:
+    assert "no URL leads there" in run("sign", str(here / "a"), code=1).stderr
+
+
+@pytest.mark.parametrize("words", [["--method", "POST"], ["--expires", "soon"], ["--expires=0"]])
+def test_what_cannot_be_signed_is_a_mistake(run: Run, words: list[str]) -> None:
+    run("sign", *words, "file:///a", code=2)
