@@ -16,6 +16,7 @@ import holdall
 from cli.conftest import Run
 from holdall.cli import main, places
 from holdall.cli.app import app, load
+from holdall.objects.registry import store_class
 
 load()
 PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
@@ -23,7 +24,7 @@ COMMANDS = sorted(str(command.name) for command in app.registered_commands)
 
 
 def test_these_are_the_commands() -> None:
-    expected = "cat cp du get ls mv put rm stat sync uploads verify"
+    expected = "cat cp doctor du get ls mv put rm sign stat sync uploads verify"
     assert expected.split() == COMMANDS
 
 
@@ -164,7 +165,8 @@ def test_a_dash_is_only_for_put_and_get(run: Run, here: Path, word: str) -> None
 
 def test_the_help_shows_no_address_that_leads_nowhere(run: Run) -> None:
     for words in ([], *([name] for name in COMMANDS)):
-        assert "s3://" not in run(*words, "--help").stdout
+        for scheme in re.findall(r"([a-z0-9]+)://", run(*words, "--help").stdout):
+            assert scheme == "http" or store_class(scheme)
 
 
 def test_what_the_library_refuses_is_a_mistake_of_the_user(run: Run, here: Path) -> None:

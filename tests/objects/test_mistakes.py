@@ -71,7 +71,6 @@ def test_a_wrong_value_is_named(store: Any, mistake: Callable[[Any], object], wo
     [
         ("file:/srv/data", "write file:///srv/data"),
         ("memory:", "write memory://"),
-        ("s3://bucket/x", "this version has no store for 's3' yet"),
         ("files:///srv", "Did you mean 'file'"),
         ({"type": "memoryy"}, "Did you mean 'memory'"),
         ({"type": "file", "url": "file:///x"}, "give 'type' or 'url', not both"),

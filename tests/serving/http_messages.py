@@ -1,5 +1,6 @@
 """HTTP/1.1 on its way through a proxy: heads as they came, bodies in pieces."""
 
+import re
 from collections.abc import Iterator
 from io import BufferedReader
 from typing import NamedTuple
@@ -28,6 +29,10 @@ class Head(NamedTuple):
     def length(self) -> int | None:
         return int(self.get("content-length")) if self.get("content-length") else None
 
+    def with_host(self, host: str) -> bytes:
+        """As it came, but for another `Host`."""
+        return re.sub(rb"(?im)^(host:)[^\r\n]*", rb"\1 " + host.encode(), self.raw, count=1)
+
     def keeps_open(self, version: str) -> bool:
         """Whether the connection may be used again, as far as this side says."""
         said = self.get("connection")
@@ -52,9 +57,7 @@ def read_head(reader: BufferedReader) -> Head | None:
     if not line:
         return None
     while line.strip():
-        lines.append(line := _read_line(reader))
-        if not line:
-            raise ConnectionResetError
+        lines.append(line := _next_line(reader))
     text = [line.decode("latin-1").rstrip("\r\n") for line in lines]
     first, second, *third = text[0].split(" ", 2)
     pairs = (line.partition(":") for line in text[1:-1])
@@ -80,7 +83,7 @@ def pieces(
     line = b""
     while True:
         if chunked:
-            line = _read_line(reader)
+            line = _next_line(reader)
             length = int(line.partition(b";")[0], 16)
             if not length:
                 break
@@ -100,13 +103,20 @@ def pieces(
             yield piece, len(piece)
         if not chunked:
             return
-        yield _read_line(reader), 0
+        yield _next_line(reader), 0
     # The last chunk, and what may follow it.
     yield line, 0
     while True:
-        yield (line := _read_line(reader)), 0
+        yield (line := _next_line(reader)), 0
         if not line.strip():
             return
+
+
+def _next_line(reader: BufferedReader) -> bytes:
+    line = _read_line(reader)
+    if not line.endswith(b"\n"):
+        raise ConnectionResetError
+    return line
 
 
 def _read_line(reader: BufferedReader) -> bytes:

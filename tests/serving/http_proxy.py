@@ -98,9 +98,12 @@ class HttpProxy(Proxy):
     Args:
         port: Where the server listens.
         host: On which machine.
+        says_host: What the server gets as `Host`, for one that looks there for its own name and
+            checks no signature; None leaves what the client says.
     """
 
-    def __init__(self, port: int, host: str = HOST) -> None:
+    def __init__(self, port: int, host: str = HOST, *, says_host: str | None = None) -> None:
+        self._says_host = says_host
         self._requests: list[Request] = []
         self._faults: list[Fault] = []
         super().__init__(port, host)
@@ -216,7 +219,7 @@ class HttpProxy(Proxy):
         self, client: Wire, server: Wire, head: Head, request: Request, fault: Fault | None
     ) -> bool:
         """Hand on one request and its reply; answer whether the connection can go on."""
-        server.send(head.raw)
+        server.send(head.raw if self._says_host is None else head.with_host(self._says_host))
         if fault is not None and fault.kind == "cut request":
             if head.get("expect"):
                 client.send(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -129,7 +129,7 @@ class Proxy(ABC):
 
     def start(self, work: Callable[[], None]) -> threading.Thread:
         """Begin a thread that `close` waits for."""
-        thread = threading.Thread(target=work, daemon=True)
+        thread = threading.Thread(target=work, name=f"proxy {self.port}", daemon=True)
         with self._lock:
             self._threads = [known for known in self._threads if known.is_alive()]
             self._threads.append(thread)

@@ -1,13 +1,14 @@
 """Answers of services, read."""
 
 from datetime import UTC, datetime, timedelta
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from holdall.core.errors import Unavailable
-from holdall.objects.backends.cloud import xml
+from holdall.objects.backends.cloud import s3_pages, xml
 
 _S3 = """<?xml version="1.0" encoding="UTF-8"?>
 <ListBucketResult{namespace}><Name>b</Name><EncodingType>url</EncodingType>
@@ -22,7 +23,7 @@ _S3 = """<?xml version="1.0" encoding="UTF-8"?>
 @pytest.mark.parametrize("namespace", ["", ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'])
 def test_a_page_of_s3_is_read(namespace: str, quote: str) -> None:
     text = _S3.format(namespace=namespace, truncated="true").replace("&quot;", quote)
-    page = xml.s3_listing(text.encode())
+    page = s3_pages.listing(text.encode())
     (known,) = page.found
     assert (known.key, known.size, known.etag) == ("a/b c%2F\n", 5, "e1")
     assert known.storage_class == "GLACIER"
@@ -31,8 +32,22 @@ def test_a_page_of_s3_is_read(namespace: str, quote: str) -> None:
     assert page.token == "next&"
 
 
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), max_size=5))
+def test_keys_are_what_they_were_however_they_are_read(keys: list[str]) -> None:
+    entries = "".join(
+        f"<Contents><Key>{escape(key)}</Key><LastModified>2024-02-29T12:34:56.789Z</LastModified>"
+        f"<ETag>e</ETag><Size>{number}</Size></Contents>"
+        for number, key in enumerate(keys)
+    )
+    plain = f"<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
+    for text in (plain, plain.replace("<Size>", "<!-- slow --><Size>")):
+        page = s3_pages.listing(text.encode())
+        assert [known.key for known in page.found] == keys
+        assert [known.size for known in page.found] == list(range(len(keys)))
+
+
 def test_the_last_page_of_s3_has_no_token() -> None:
-    assert xml.s3_listing(_S3.format(namespace="", truncated="false").encode()).token is None
+    assert s3_pages.listing(_S3.format(namespace="", truncated="false").encode()).token is None
 
 
 _AZURE = """\ufeff<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>

@@ -10,7 +10,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
 import msgspec
@@ -90,9 +90,9 @@ def _from_files(
             raise InvalidConfig(f"{path} cannot be read: it is no file of AWS profiles") from None
         if parser.has_section(section):
             found = {**dict(parser.items(section)), **found}
-    if "aws_access_key_id" in found and "aws_secret_access_key" in found:
-        token = found.get("aws_session_token")
-        return Lease(Key(found["aws_access_key_id"], found["aws_secret_access_key"], token))
+    name, secret = found.get("aws_access_key_id"), found.get("aws_secret_access_key")
+    if name and secret:
+        return Lease(Key(name, secret, found.get("aws_session_token") or None))
     if found.keys() & {"role_arn", "sso_session", "sso_start_url", "credential_process"}:
         return _from_boto3(profile)
     if named is not None:
@@ -104,7 +104,7 @@ def _from_boto3(profile: str) -> Lease[Key]:
     """What AWS's own library makes of a profile: a role, single sign-on, another program."""
     try:
         import boto3
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
     except ImportError as error:
         raise InvalidConfig(
             f"the profile {profile!r} needs AWS's own library: pip install boto3"
@@ -113,6 +113,11 @@ def _from_boto3(profile: str) -> Lease[Key]:
         session: Any = boto3.Session(profile_name=profile)
         found = session.get_credentials()
         frozen = None if found is None else found.get_frozen_credentials()
+    except (CredentialRetrievalError, OSError, ValueError, KeyError) as error:
+        # Of a program that is not there, fails, or says something else: maybe a secret.
+        raise Unauthenticated(
+            f"the profile {profile!r} gives no credentials: {type(error).__name__}"
+        ) from None
     except (BotoCoreError, ClientError) as error:
         raise Unauthenticated(f"the profile {profile!r} gives no credentials: {error}") from error
     if frozen is None:
@@ -128,10 +133,7 @@ def _from_web_identity(http: Http, environment: Mapping[str, str]) -> Lease[Key]
     path, role = environment.get("AWS_WEB_IDENTITY_TOKEN_FILE"), environment.get("AWS_ROLE_ARN")
     if not path or not role:
         return None
-    try:
-        token = Path(path).read_text("utf-8").strip()
-    except OSError as error:
-        raise Unauthenticated(f"{path} cannot be read: {error.strerror}") from error
+    token = _token_in(path)
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
     endpoint = environment.get("AWS_ENDPOINT_URL_STS") or f"https://sts.{region}.amazonaws.com"
     asked = {
@@ -142,7 +144,8 @@ def _from_web_identity(http: Http, environment: Mapping[str, str]) -> Lease[Key]
         "WebIdentityToken": token,
     }
     headers = {"content-type": "application/x-www-form-urlencoded"}
-    answer = http.send("POST", f"{endpoint}/", headers, urlencode(asked).encode())
+    url = f"{endpoint.rstrip('/')}/"
+    answer = http.send("POST", url, headers, urlencode(asked).encode())
     if answer.status != 200:
         raise Unauthenticated(f"the token service answers {answer.status}")
     try:
@@ -150,8 +153,11 @@ def _from_web_identity(http: Http, environment: Mapping[str, str]) -> Lease[Key]
     except ElementTree.ParseError as error:
         raise Unavailable("the token service answered something that is no XML") from error
     found = {entry.tag.rpartition("}")[2]: entry.text or "" for entry in root.iter()}
-    key = Key(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
-    return Lease(key, expiry(found["Expiration"]))
+    try:
+        key = Key(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+        return Lease(key, expiry(found["Expiration"]))
+    except (KeyError, ValueError):
+        raise Unauthenticated("the token service gave no credentials") from None
 
 
 def _from_container(http: Http, environment: Mapping[str, str]) -> Lease[Key] | None:
@@ -166,10 +172,7 @@ def _from_container(http: Http, environment: Mapping[str, str]) -> Lease[Key] | 
     path = environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
     token = environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")
     if path:
-        try:
-            token = Path(path).read_text("utf-8").strip()
-        except OSError as error:
-            raise Unauthenticated(f"{path} cannot be read: {error.strerror}") from error
+        token = _token_in(path)
     if token:
         headers["authorization"] = token
     return _key_of(http.send("GET", url, headers).body)
@@ -185,12 +188,12 @@ def _from_machine(http: Http, environment: Mapping[str, str]) -> Lease[Key] | No
     answer = http.send("PUT", f"{endpoint}/latest/api/token", lifetime)
     if answer.status != 200:
         return None
-    headers = {"x-aws-ec2-metadata-token": answer.body.decode()}
+    headers = {"x-aws-ec2-metadata-token": answer.body.decode("latin-1").strip()}
     roles = f"{endpoint}/latest/meta-data/iam/security-credentials/"
     answer = http.send("GET", roles, headers)
     if answer.status != 200 or not answer.body:
         return None
-    role = answer.body.decode().split("\n")[0].strip()
+    role = quote(answer.body.split(b"\n")[0].strip())
     return _key_of(http.send("GET", roles + role, headers).body)
 
 
@@ -204,7 +207,17 @@ class _Answer(msgspec.Struct, rename="pascal"):
 def _key_of(body: bytes) -> Lease[Key]:
     try:
         found = msgspec.json.decode(body, type=_Answer)
-    except msgspec.MsgspecError:
+        end = expiry(found.expiration)
+    except ValueError:  # which msgspec's errors are too
         raise Unauthenticated("the metadata service gave no credentials") from None
-    key = Key(found.access_key_id, found.secret_access_key, found.token)
-    return Lease(key, expiry(found.expiration))
+    return Lease(Key(found.access_key_id, found.secret_access_key, found.token), end)
+
+
+def _token_in(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise Unauthenticated(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        # The cause would hold the bytes of the token.
+        raise Unauthenticated(f"{path} cannot be read: it is not UTF-8") from None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -93,13 +94,22 @@ def account_of(settings: AzureSettings, environment: Mapping[str, str] = os.envi
     """
     given = settings.connection_string
     text = given.reveal() if given is not None else None
+    place = "the setting 'connection_string'"
     named = settings.account_key or settings.sas_token or settings.use_managed_identity
     if text is None and not named and not settings.anonymous:
-        text = environment.get("AZURE_STORAGE_CONNECTION_STRING")
-    pairs = _pairs(text) if text else {}
+        place = "AZURE_STORAGE_CONNECTION_STRING"
+        text = environment.get(place)
+    pairs = _pairs(text, place) if text else {}
+    held = _account_in(pairs)
+    if settings.account_name and held and settings.account_name != held:
+        # Its endpoint would lead to the objects of another account.
+        raise InvalidConfig(
+            f"{place} is of the account {held!r}, and the account {settings.account_name!r} is "
+            "named: mend one of them, or leave one out"
+        )
     name = (
         settings.account_name
-        or pairs.get("accountname")
+        or held
         or environment.get("AZURE_STORAGE_ACCOUNT")
         or environment.get("AZURE_STORAGE_ACCOUNT_NAME")
     )
@@ -128,11 +138,22 @@ def _endpoint(name: str, pairs: Mapping[str, str], host: str) -> str:
     return f"{protocol}://{name}.blob.{suffix}"
 
 
-def _pairs(text: str) -> dict[str, str]:
+def _account_in(pairs: Mapping[str, str]) -> str:
+    """The account of a connection string; one with a signature may name it by its URL alone."""
+    name = pairs.get("accountname", "")
+    if name:
+        return name
+    url = urlsplit(pairs.get("blobendpoint", ""))
+    # An emulator has the account in the path; a domain of one's own does not tell it.
+    host, mark, _ = (url.hostname or "").partition(".blob.")
+    return url.path.strip("/") or (host.partition(".")[0] if mark else "")
+
+
+def _pairs(text: str, place: str) -> dict[str, str]:
     try:
         pairs = read_connection_string(text)
     except ValueError as error:
-        raise InvalidConfig(f"the setting 'connection_string': {error}") from None
+        raise InvalidConfig(f"{place}: {error}") from None
     return dict(_EMULATOR) if pairs.get("usedevelopmentstorage") == "true" else pairs
 
 
@@ -146,13 +167,13 @@ def _sources(
             sources.append(fixed(name, access))
 
     shared = pairs.get("sharedaccesssignature")
-    add(_KEYS[0], SharedKey(pairs["accountkey"]) if "accountkey" in pairs else None)
+    add(_KEYS[0], _shared_key(_KEYS[0], pairs.get("accountkey")))
     add(
         "the signature in the connection string",
         SharedAccess(shared.lstrip("?")) if shared else None,
     )
     key, token = settings.account_key, settings.sas_token
-    add(_KEYS[1], None if key is None else SharedKey(key.reveal()))
+    add(_KEYS[1], _shared_key(_KEYS[1], None if key is None else key.reveal()))
     add(
         "the setting sas_token", None if token is None else SharedAccess(token.reveal().lstrip("?"))
     )
@@ -167,10 +188,20 @@ def _sources(
             "AZURE_STORAGE_ACCOUNT_KEY"
         )
         token_text = environment.get("AZURE_STORAGE_SAS_TOKEN")
-        add(_KEYS[2], SharedKey(key_text) if key_text else None)
+        add(_KEYS[2], _shared_key(_KEYS[2], key_text))
         add("AZURE_STORAGE_SAS_TOKEN", SharedAccess(token_text.lstrip("?")) if token_text else None)
         sources.append(Source("Azure's own library", _from_azure_identity))
     return sources
+
+
+def _shared_key(place: str, key: str | None) -> SharedKey | None:
+    if not key:
+        return None
+    try:
+        b64decode(key, validate=True)
+    except ValueError:
+        raise InvalidConfig(f"{place} is no key of a storage account: it is not base 64") from None
+    return SharedKey(key)
 
 
 class _Token(Struct):
@@ -199,9 +230,10 @@ def _from_identity(
         raise Unauthenticated(f"the identity service answers {answer.status}")
     try:
         found = msgspec.json.decode(answer.body, type=_Token)
-    except msgspec.MsgspecError:
+        end = datetime.fromtimestamp(int(found.expires_on), UTC)
+    except (ValueError, OverflowError, OSError):  # msgspec's errors are ValueErrors too
         raise Unauthenticated("the identity service gave no token") from None
-    return Lease(Bearer(found.access_token), datetime.fromtimestamp(int(found.expires_on), UTC))
+    return Lease(Bearer(found.access_token), end)
 
 
 def _from_azure_identity() -> Lease[Access] | None:

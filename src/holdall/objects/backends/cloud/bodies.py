@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 from holdall.core.errors import Unavailable
+from holdall.objects.backends.cloud import forks
 from holdall.objects.options import PART_BYTES
 from holdall.objects.results import ObjectMeta, ObjectStream
 
@@ -118,11 +119,13 @@ class CloudStream(ObjectStream):
         return bytes(whole)
 
     async def close(self) -> None:
+        forks.keep(self._answer, self._chunks)
         self._answer = self._chunks = None
         self._chunk = memoryview(_END)
         self._left = 0
 
     async def _next(self, size: int) -> None:
+        forks.check()
         if self._chunks is None:
             answer, self._answer = self._answer, None
             stream = answer.stream(min_chunk_size=size)

@@ -101,6 +101,16 @@ class Container:
         """The same on a loop."""
         return await self._obstore.get_async(self.service.driver, key, options=wanted)
 
+    def get_all(self, key: str, most: int) -> tuple[Any, bytes | None]:
+        """Obstore's answer to a get, and the body when it has at most so many bytes."""
+        answer = self._obstore.get(self.service.driver, key)
+        return answer, bytes(answer.bytes()) if answer.range[1] <= most else None
+
+    async def get_all_async(self, key: str, most: int) -> tuple[Any, bytes | None]:
+        """The same on a loop."""
+        answer = await self._obstore.get_async(self.service.driver, key)
+        return answer, bytes(await answer.bytes_async()) if answer.range[1] <= most else None
+
     def put(self, key: str, data: Data, more: dict[str, Any]) -> Any:
         """Obstore's answer to a put."""
         return self._obstore.put(self.service.driver, key, data, use_multipart=False, **more)

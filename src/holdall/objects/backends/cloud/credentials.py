@@ -7,10 +7,12 @@ ours always carry the same credentials. A source that answers nothing has none t
 from __future__ import annotations
 
 import logging
+import os
 import threading
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -75,8 +77,9 @@ class Credentials(Generic[T]):
         self._advice = advice
         self._now = now
         self._guard = threading.Lock()
-        self._lease: Lease[T] | None = None
-        self._renew_at: datetime | None = None
+        # Both in one, so that nobody reads an old lease with the time of its successor.
+        self._held: tuple[Lease[T], datetime | None] | None = None
+        _all_credentials.add(self)
 
     def current(self) -> T:
         """The credential that is valid now.
@@ -88,12 +91,16 @@ class Credentials(Generic[T]):
 
     def lease(self) -> Lease[T]:
         """The credential that is valid now, with its end."""
-        lease, renew_at = self._lease, self._renew_at
-        if lease is not None and (renew_at is None or self._now() < renew_at):
+        held = self._held
+        if held is None:
+            with self._guard:
+                return self._renew()
+        lease, renew_at = held
+        now = self._now()
+        if renew_at is None or now < renew_at:
             return lease
-        valid = lease is not None and (lease.expires is None or self._now() < lease.expires)
+        valid = lease.expires is None or now < lease.expires
         if not self._guard.acquire(blocking=not valid):
-            assert lease is not None
             return lease
         try:
             return self._renew()
@@ -101,24 +108,22 @@ class Credentials(Generic[T]):
             self._guard.release()
 
     def _renew(self) -> Lease[T]:
-        lease = self._lease
+        held = self._held
         now = self._now()
-        if lease is not None and (self._renew_at is None or now < self._renew_at):
-            return lease  # another thread was faster
+        if held is not None and (held[1] is None or now < held[1]):
+            return held[0]  # another thread was faster
         try:
             found = self._look()
         except HoldallError as error:
-            if lease is None or (lease.expires is not None and now >= lease.expires):
+            if held is None or (held[0].expires is not None and now >= held[0].expires):
                 raise
             _log.warning(
                 "credentials could not be renewed, and hold on until they expire: %s", error
             )
-            self._renew_at = now + _RETRY
-            return lease
-        self._lease = found
-        self._renew_at = (
-            None if found.expires is None else max(found.expires - _EARLY, now + _RETRY)
-        )
+            self._held = (held[0], now + _RETRY)
+            return held[0]
+        end = found.expires
+        self._held = (found, None if end is None else max(end - _EARLY, now + _RETRY))
         return found
 
     def _look(self) -> Lease[T]:
@@ -140,6 +145,17 @@ class Credentials(Generic[T]):
     def forked(self) -> None:
         """Go on in a forked child, where the thread that has the guard is not."""
         self._guard = threading.Lock()
+
+
+_all_credentials: weakref.WeakSet[Credentials[Any]] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for credentials in _all_credentials:
+        credentials.forked()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def fixed(name: str, value: T) -> Source[T]:

@@ -125,7 +125,7 @@ def answered(status: int, code: str, message: str, asked: Asked) -> HoldallError
         return LimitExceeded(f"{ref}: the service refuses the size{said}", reference=ref)
     if status in {405, 501}:
         return Unsupported(f"{ref}: the service cannot do this{said}", reference=ref)
-    if status in {408, 409, 423, 425, 429} or status >= 500:
+    if status in {408, 409, 423, 425, 429} or status >= 500 or code == "RequestTimeout":
         busy = Unavailable(f"{ref}: the service answers {status}{said}", reference=ref)
         # What stands between may say so of a request that went through.
         return lost(busy, asked) if status >= 500 else busy
@@ -154,7 +154,10 @@ def raised(error: Exception, asked: Asked, endpoint: str) -> HoldallError:
     if status is not None:
         message = _MESSAGE.search(text)
         return answered(
-            int(status[1]), code[1] if code else "", message[1].strip() if message else "", asked
+            int(status[1]),
+            code[1] if code else "",
+            message[1].split("\n")[0] if message else "",
+            asked,
         )
     if "Wanted range starting at" in text:
         return answered(416, "", "", asked)
@@ -184,7 +187,8 @@ def lost(error: HoldallError, asked: Asked) -> HoldallError:
 
     A conditional one must not be repeated then: its own success would refuse it.
     """
-    if not asked.writes or not (asked.creates or asked.conditional):
+    unknown = isinstance(error, (Timeout, Unavailable))
+    if not unknown or not asked.writes or not (asked.creates or asked.conditional):
         return error
     return type(error)(
         f"{error.message}; the write may have been applied: read the object and decide",

@@ -11,6 +11,7 @@ from holdall.core.errors import Unavailable
 
 _used = False
 _orphaned = False
+_kept: list[object] = []
 
 
 def check() -> None:
@@ -24,6 +25,12 @@ def check() -> None:
             transient=False,
         )
     _used = True
+
+
+def keep(*things: object) -> None:
+    """Keep what obstore gave the parent: to let go of it in a forked child would hang as well."""
+    if _orphaned:
+        _kept.append(things)
 
 
 def _forked() -> None:

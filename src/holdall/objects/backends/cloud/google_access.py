@@ -72,6 +72,11 @@ def _key(settings: GoogleSettings) -> dict[str, Any] | None:
             raise InvalidConfig(
                 f"the setting 'service_account': {place} cannot be read: {error.strerror}"
             ) from error
+        except UnicodeDecodeError:
+            # The cause would hold the bytes of the key.
+            raise InvalidConfig(
+                f"the setting 'service_account': {place} cannot be read: it is not UTF-8"
+            ) from None
     else:
         return None
     try:

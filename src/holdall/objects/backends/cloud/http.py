@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from holdall.core.errors import Timeout, Unavailable
+from holdall import __version__
+from holdall.core.errors import InvalidConfig, LimitExceeded, Timeout, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
     from holdall.objects.contract import Data
+
+ANSWER_BYTES = 256 * 1024 * 1024
+"""How much an answer may have unless it is said: far more than a page of any service."""
+
+_AGENT = f"holdall/{__version__}"
+_QUERY = re.compile(r"\?[^\s\"'>]*")
+
+_ours = threading.local()
 
 
 class Response:
@@ -35,6 +47,8 @@ class Response:
 class Http:
     """Connections that are kept and shared by threads. It follows no redirect and repeats nothing.
 
+    A forked child makes its own connections.
+
     Args:
         timeout: How long an answer may stand still.
         connect_timeout: How long to wait for a connection.
@@ -53,33 +67,46 @@ class Http:
         self._connect_timeout = connect_timeout.total_seconds()
         self._ca_file = ca_file
         self._connections = connections
-        self._pool: Any = None
-        self._process = 0
+        self._pools: dict[int, Any] = {}  # by process; a parent's is dropped in the child
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: Data = b"") -> Response:
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Data = b"",
+        limit: int = ANSWER_BYTES,
+    ) -> Response:
         """Send a request and read its answer.
+
+        Args:
+            method: The verb.
+            url: Encoded, as it is to be sent.
+            headers: What goes with it; a user agent is added where there is none.
+            body: What is sent.
+            limit: How many bytes the body of the answer may have.
 
         Raises:
             Timeout: It took too long; names the setting.
             Unavailable: There was no connection, or it broke off.
+            LimitExceeded: The answer has more bytes than `limit`.
+            InvalidConfig: A header holds what no header can, such as a token with a line break.
         """
-        import urllib3
         from urllib3 import exceptions
 
-        pool = self._pool
-        if pool is None or self._process != os.getpid():
-            # A child must not write into its parent's connections.
-            pool = self._pool = urllib3.PoolManager(
-                maxsize=self._connections,
-                retries=False,
-                timeout=urllib3.Timeout(connect=self._connect_timeout, read=self._timeout),
-                ca_certs=self._ca_file,
-            )
-            self._process = os.getpid()
+        pool = self._pools.get(os.getpid()) or self._connect()
+        _ours.sending = True
         try:
             answer = pool.request(
-                method, url, headers=headers, body=body, redirect=False, decode_content=False
+                method,
+                url,
+                headers={"user-agent": _AGENT, **headers},
+                body=body,
+                redirect=False,
+                decode_content=False,
+                preload_content=False,
             )
+            content = _content(answer, url, limit)
         # What urllib3 says holds the URL, and a URL may hold a signature.
         except exceptions.NewConnectionError:  # which urllib3 counts among time-outs
             raise Unavailable(f"no connection to {_host(url)} could be made") from None
@@ -97,13 +124,59 @@ class Http:
             ) from None
         except exceptions.HTTPError:
             raise Unavailable(f"the connection to {_host(url)} failed, or broke off") from None
-        return Response(answer.status, answer.headers, answer.data)
+        except ValueError:  # which quotes the header, and that may be a token
+            raise InvalidConfig(
+                f"a request to {_host(url)} cannot be sent: a header holds a line break or "
+                "another character that no header can; look for one in the credentials"
+            ) from None
+        finally:
+            _ours.sending = False
+        return Response(answer.status, answer.headers, content)
+
+    def _connect(self) -> Any:
+        import urllib3
+
+        logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
+        process = os.getpid()
+        for other in [other for other in self._pools if other != process]:
+            # A child must not write into its parent's connections.
+            self._pools.pop(other, None)
+        pool = urllib3.PoolManager(
+            maxsize=self._connections,
+            retries=False,
+            timeout=urllib3.Timeout(connect=self._connect_timeout, read=self._timeout),
+            ca_certs=self._ca_file,
+        )
+        return self._pools.setdefault(process, pool)  # another thread may have been faster
 
     def close(self) -> None:
         """Let go of the connections; they are made again when needed."""
-        pool, self._pool = self._pool, None
-        if pool is not None and self._process == os.getpid():
+        pool = self._pools.pop(os.getpid(), None)
+        if pool is not None:
             pool.clear()
+
+
+def _content(answer: Any, url: str, limit: int) -> bytes:
+    """The body of an answer; no more than `limit` of it is ever held."""
+    size = answer.length_remaining
+    if size is not None and size <= limit:
+        # Only a read of everything notices that a body was cut.
+        whole: bytes = answer.read()
+        return whole
+    content: bytes = answer.read(limit + 1) if size is None else b""
+    if size is not None or len(content) > limit:
+        answer.close()
+        raise LimitExceeded(
+            f"{_host(url)} answered with more than the {limit} bytes that are read of an answer"
+        )
+    return content
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Take the queries, which may hold signatures, from what urllib3 logs of our requests."""
+    if getattr(_ours, "sending", False):
+        record.msg, record.args = _QUERY.sub("", record.getMessage()), ()
+    return True
 
 
 def _host(url: str) -> str:

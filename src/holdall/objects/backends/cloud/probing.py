@@ -11,7 +11,7 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from holdall.core.errors import AlreadyExists, HoldallError, PreconditionFailed, Unsupported
+from holdall.core.errors import HoldallError, PreconditionFailed, Unsupported
 from holdall.core.reference import RESERVED_SEGMENT, Reference
 from holdall.objects.options import WriteOptions
 
@@ -39,6 +39,9 @@ class Probe:
     def check(self, root: Reference) -> None:
         """Raise `Unsupported` when the server ignores conditions; asks it only once.
 
+        Raises:
+            HoldallError: It could not be found out; the next call asks again.
+
         Args:
             root: Where the probe's object may be.
         """
@@ -58,8 +61,8 @@ class Probe:
             for options, name in ((_CREATE, "If-None-Match"), (_REPLACE, "If-Match")):
                 try:
                     service.put(probe, b"", options)
-                except (AlreadyExists, HoldallError, PreconditionFailed):
-                    continue
+                except (PreconditionFailed, Unsupported):
+                    continue  # any other error tells nothing, and is raised
                 return (
                     f"{service.endpoint} accepts the condition {name} and writes all the same: "
                     "if_none_match and if_match do not hold there"

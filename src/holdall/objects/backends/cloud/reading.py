@@ -15,6 +15,8 @@ from holdall.objects.options import GET, PART_BYTES
 from holdall.objects.results import BytesStream, ObjectMeta, ObjectStream
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from holdall.core.reference import Reference
     from holdall.objects.backends.cloud.container import Container
     from holdall.objects.options import GetOptions
@@ -32,10 +34,26 @@ class Reader:
         self._service = container.service
         self._runtime = container.runtime
 
-    async def get(self, ref: Reference, options: GetOptions) -> ObjectStream:
+    def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
         """Open a body; as `ObjectStore.get`."""
-        if options is GET:
-            return await self._open(ref, options, None)
+        return self._get_all(ref) if options is GET else self._get(ref, options)
+
+    async def _get_all(self, ref: Reference) -> ObjectStream:
+        """The plain case, which is the most frequent one: all of an object."""
+        forks.check()
+        container = self._container
+        try:
+            answer, data = await self._runtime.call(
+                container.get_all, container.get_all_async, ref.key, _EAGER_BYTES
+            )
+        except container.errors as error:
+            return await self._failed(ref, GET, error)
+        if data is not None:
+            return CloudBytes(data, answer, container.answered)
+        meta = container.answered(answer)
+        return self._stream(ref, meta, 0, meta.size, answer)
+
+    async def _get(self, ref: Reference, options: GetOptions) -> ObjectStream:
         asked: tuple[int, int] | dict[str, int] | None = None
         if options.start or options.end is not None:
             asked = self._service.range_of(options)
@@ -67,28 +85,32 @@ class Reader:
                 self._container.get, self._container.get_async, ref.key, wanted or None
             )
         except self._container.errors as error:
-            fault = self._container.fault(
-                error, Asked(ref, conditional=options.if_match is not None)
-            )
-            if isinstance(fault, InvalidRange):
-                return await self._beyond(ref, options)
-            if isinstance(fault, NotFound):
-                await self._container.look_once()
-            if options.if_match is not None and isinstance(fault, (NotFound, PreconditionFailed)):
-                # Some services say the one for the other: there is none, or there is another.
-                known = await self._container.run(self._service.head, ref)
-                check_conditions(known.etag, options.if_match, None, ref)
-            raise fault from error
-        if options is GET:
-            size = answer.range[1]
-            if size <= _EAGER_BYTES:
-                return CloudBytes(await self._whole(ref, answer), answer, self._container.answered)
+            return await self._failed(ref, options, error)
         meta = self._container.answered(answer)
         start, end = options.span(meta.size, ref)
         length = end - start
         if length <= _EAGER_BYTES:
             data = await self._whole(ref, answer)
             return BytesStream(meta, start, data)
+        return self._stream(ref, meta, start, end, answer)
+
+    async def _failed(self, ref: Reference, options: GetOptions, error: Exception) -> ObjectStream:
+        """What an error of obstore means; answers where it was none."""
+        fault = self._container.fault(error, Asked(ref, conditional=options.if_match is not None))
+        if isinstance(fault, InvalidRange):
+            return await self._beyond(ref, options)
+        if isinstance(fault, NotFound):
+            await self._container.look_once()
+        if options.if_match is not None and isinstance(fault, (NotFound, PreconditionFailed)):
+            # Some services say the one for the other: there is none, or there is another.
+            known = await self._container.run(self._service.head, ref)
+            check_conditions(known.etag, options.if_match, None, ref)
+        raise fault from error
+
+    def _stream(
+        self, ref: Reference, meta: ObjectMeta, start: int, end: int, answer: Any
+    ) -> CloudStream:
+        length = end - start
 
         def fault_of(error: Exception) -> HoldallError:
             return self._container.fault(error, Asked(ref))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 from xml.etree import ElementTree
 
 from holdall.core.errors import HoldallError, NotFound
-from holdall.objects.backends.cloud import xml
+from holdall.objects.backends.cloud import s3_pages, xml
 from holdall.objects.backends.cloud.faults import Asked, answered
 from holdall.objects.backends.cloud.probing import Probe
 from holdall.objects.backends.cloud.service import Known, Listing, Part, Service
@@ -174,7 +174,7 @@ class S3Service(Service):
             query["delimiter"] = "/"
         if token is not None:
             query["continuation-token"] = token
-        return xml.s3_listing(self._container("GET", Asked(ref), query).body)
+        return s3_pages.listing(self._container("GET", Asked(ref), query).body)
 
     # Changing
 

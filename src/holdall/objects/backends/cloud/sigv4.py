@@ -41,8 +41,9 @@ class Key(Struct, frozen=True):
 
 
 def query_text(query: Mapping[str, str]) -> str:
-    """A query as it is signed and sent: names in order, everything else encoded."""
-    return "&".join(f"{_encoded(name)}={_encoded(query[name])}" for name in sorted(query))
+    """A query as it is signed and sent: encoded, and then in the order of the names."""
+    pairs = sorted((_encoded(name), _encoded(value)) for name, value in query.items())
+    return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 def sign_headers(

@@ -7,10 +7,8 @@ import uuid
 from base64 import b64decode
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
-from html import unescape
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from holdall.core.errors import Unavailable
@@ -56,76 +54,10 @@ def http_time_ns(value: str) -> int:
     return int(parsedate_to_datetime(value).timestamp()) * _SECOND
 
 
-@lru_cache(maxsize=64)
-def _day_seconds(date: str) -> int:
-    return (datetime.fromisoformat(date).replace(tzinfo=UTC) - _EPOCH).days * 86400
-
-
 def iso_time_ns(value: str) -> int:
-    """A time as 2024-02-29T12:34:56.789Z in nanoseconds since 1970."""
-    seconds = (
-        _day_seconds(value[:10])
-        + int(value[11:13]) * 3600
-        + int(value[14:16]) * 60
-        + int(value[17:19])
-    )
-    if len(value) == 24:  # milliseconds, as S3 writes them
-        return seconds * _SECOND + int(value[20:23]) * 1_000_000
-    fraction = value[20:-1] if value[19:20] == "." else ""
-    return seconds * _SECOND + int(f"{fraction:0<9}"[:9])
-
-
-def s3_listing(body: bytes) -> Listing:
-    """One page as ListObjectsV2 answers it."""
-    head, *entries = body.decode().split("<Contents>")
-    if not entries or "<ListBucketResult" not in head:
-        return _s3_page(body, [])
-    # A parser of XML takes three times as long as all the rest. What it would have to know is
-    # that every `<` in a text is escaped, so that the tags of an entry are where they are found.
-    entries[-1], end, tail = entries[-1].partition("</Contents>")
-    encoded = "<EncodingType>url</EncodingType>" in head or "<EncodingType>url<" in tail
-    found = [_s3_entry(entry, encoded) for entry in entries]
-    return _s3_page(f"{head}{tail}".encode() if end else body, found)
-
-
-def _s3_entry(entry: str, encoded: bool) -> Known:
-    start = entry.index("<Key>") + 5
-    key = entry[start : entry.index("</Key>", start)]
-    if "&" in key:
-        key = unescape(key)
-    if encoded and ("%" in key or "+" in key):
-        key = unquote_plus(key)
-    start = entry.index("<Size>") + 6
-    size = int(entry[start : entry.index("<", start)])
-    start = entry.index("<LastModified>") + 14
-    modified = iso_time_ns(entry[start : entry.index("<", start)])
-    start = entry.find("<ETag>") + 6
-    etag = entry[start : entry.index("<", start)] if start > 5 else ""
-    if etag[:1] == "&":
-        etag = unescape(etag)
-    start = entry.find("<StorageClass>") + 14
-    kind = entry[start : entry.index("<", start)] if start > 13 else None
-    return Known(key, size, modified, etag.strip('"'), storage_class=kind)
-
-
-def _s3_page(body: bytes, found: list[Known]) -> Listing:
-    """What stands around the entries of a page."""
-    folders: list[str] = []
-    token: str | None = None
-    encoded = truncated = False
-    for child in parsed(body, "the service"):
-        name = child.tag.rpartition("}")[2]
-        if name == "CommonPrefixes":
-            folders.append(text(child, "Prefix"))
-        elif name == "NextContinuationToken":
-            token = child.text
-        elif name == "IsTruncated":
-            truncated = child.text == "true"
-        elif name == "EncodingType":
-            encoded = child.text == "url"
-    if encoded:
-        folders = [unquote_plus(folder) for folder in folders]
-    return Listing(found, folders, token if truncated else None)
+    """A time as 2024-02-29T12:34:56.789Z in nanoseconds since 1970, to the microsecond."""
+    since = datetime.fromisoformat(value) - _EPOCH
+    return (since.days * 86400 + since.seconds) * _SECOND + since.microseconds * 1000
 
 
 def azure_listing(body: bytes) -> Listing:

@@ -213,11 +213,11 @@ class LoopConnections:
             self._idle.append((time.monotonic(), connection))
             raise translate(error, ref) from error
         except (RedisError, OSError) as error:
-            await connection.disconnect(nowait=True)
+            await _drop(connection)
             await self.close()  # what broke one has most likely broken the others
             raise translate(error, ref, once=once) from error
         except BaseException:
-            await connection.disconnect(nowait=True)
+            await _drop(connection)
             raise
         self._idle.append((time.monotonic(), connection))
         return reply
@@ -250,7 +250,7 @@ class LoopConnections:
                     return connection
             except (RedisError, OSError):
                 pass  # the server has closed it
-            await connection.disconnect(nowait=True)
+            await _drop(connection)
 
     async def _connect(self, ref: Reference) -> Any:
         kind: Any = AsyncSSLConnection if self._settings.ssl else AsyncConnection
@@ -267,9 +267,20 @@ class LoopConnections:
                     judge(await self._ask(connection, [b"INFO\r\n"]), ref)
                 self._unchecked = False
         except (RedisError, OSError) as error:
-            await connection.disconnect(nowait=True)
+            await _drop(connection)
             raise translate(error, ref, connecting=True) from error
         except BaseException:
-            await connection.disconnect(nowait=True)
+            await _drop(connection)
             raise
         return connection
+
+
+async def _drop(connection: Any) -> None:
+    """Let go of a connection at once; what it has not sent yet is lost.
+
+    Closing alone would wait for that in the background, and the loop may end before.
+    """
+    writer = getattr(connection, "_writer", None)
+    if writer is not None:
+        writer.transport.abort()
+    await connection.disconnect(nowait=True)

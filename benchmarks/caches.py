@@ -1,0 +1,119 @@
+"""The part of `objects_remote.py` about Redis."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import redis
+from harness import Contender, Goal, compare, each
+
+import holdall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SMALL = os.urandom(4096)
+KEYS = 10_000
+
+
+def caches() -> bool:
+    """Objects in Redis beside redis-py."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+    # The server of the tests, which skip what they cannot start.
+    import pytest
+
+    from serving.caches import redis as running
+
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        try:
+            server = stack.enter_context(running(Path(folder)))
+            url = server.make_empty()
+            store = stack.enter_context(holdall.open(url))
+        except (pytest.skip.Exception, holdall.errors.InvalidConfig) as error:
+            print(f"\nRedis is left out: {error}")
+            return True
+        plain = stack.enter_context(redis.Redis.from_url(url))
+        plain.set("raw", SMALL)
+        store.write("ours", SMALL)
+        good = compare(
+            "Redis, get 4 KiB",
+            [
+                Contender("holdall", each(lambda: store.read("ours"))),
+                Contender("redis-py", each(lambda: plain.get("raw"))),
+            ],
+            [Goal("redis-py", 1.3)],
+            count=1000,
+            rounds=15,
+        )
+        good &= compare(
+            "Redis, set 4 KiB",
+            [
+                Contender("holdall", each(lambda: store.write("ours", SMALL))),
+                Contender("redis-py", each(lambda: plain.set("raw", SMALL))),
+            ],
+            [Goal("redis-py", 1.3)],
+            count=1000,
+            rounds=15,
+        )
+        return good & _many(store)
+
+
+def _many(store: holdall.DataStore) -> bool:
+    """List and delete by prefix, beside one request for each key."""
+    keys = [f"many/{number:06}" for number in range(KEYS)]
+
+    def fill() -> None:
+        for key in keys:
+            store.write(key, b"x")
+
+    def each_key(function: Callable[[str], object]) -> Callable[[], None]:
+        def run() -> None:
+            for key in keys:
+                function(key)
+
+        return run
+
+    def timed(function: Callable[[], object]) -> float:
+        begin = time.perf_counter()
+        function()
+        return time.perf_counter() - begin
+
+    def delete_together(_: int) -> float:
+        fill()
+        return timed(lambda: store.delete_many([meta.ref for meta in store.walk("many")]))
+
+    def delete_singly(_: int) -> float:
+        fill()
+        return timed(each_key(store.delete))
+
+    fill()
+    assert sum(1 for _ in store.walk("many")) == KEYS
+    good = compare(
+        f"Redis, list {KEYS} keys by prefix",
+        [
+            Contender("holdall walk", each(lambda: sum(1 for _ in store.walk("many")))),
+            Contender("holdall stat, one by one", each(each_key(store.stat))),
+        ],
+        [Goal("holdall stat, one by one", 20, at_least=True)],
+        count=1,
+        rounds=5,
+    )
+    good &= compare(
+        f"Redis, delete {KEYS} keys by prefix",
+        [
+            Contender("holdall walk and delete_many", delete_together),
+            Contender("holdall delete, one by one", delete_singly),
+        ],
+        [Goal("holdall delete, one by one", 20, at_least=True)],
+        count=1,
+        rounds=3,
+    )
+    assert not any(store.walk("many"))
+    return good
