@@ -187,6 +187,24 @@ def test_a_renewal_that_fails_after_the_end_is_an_error(
     assert credentials.current() == "3"
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_has_ended_is_not_given_out(
+    credentials: Credentials[str], clock: Clock, place: Place, fails: bool
+) -> None:
+    place.holds = 10 * _SECOND if not fails else _HOUR
+    credentials.current()
+    place.fails = fails
+    if fails:
+        clock.now += _HOUR - 10 * _SECOND
+        assert credentials.current() == "1"
+        clock.now += 10 * _SECOND
+        with pytest.raises(Unauthenticated):
+            credentials.current()
+    else:
+        clock.now += 10 * _SECOND
+        assert credentials.current() == "2"
+
+
 # Threads
 
 

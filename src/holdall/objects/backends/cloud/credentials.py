@@ -120,10 +120,10 @@ class Credentials(Generic[T]):
             _log.warning(
                 "credentials could not be renewed, and hold on until they expire: %s", error
             )
-            self._held = (held[0], now + _RETRY)
+            self._held = (held[0], _renewal(held[0].expires, now, now))
             return held[0]
         end = found.expires
-        self._held = (found, None if end is None else max(end - _EARLY, now + _RETRY))
+        self._held = (found, None if end is None else _renewal(end, end - _EARLY, now))
         return found
 
     def _look(self) -> Lease[T]:
@@ -145,6 +145,12 @@ class Credentials(Generic[T]):
     def forked(self) -> None:
         """Go on in a forked child, where the thread that has the guard is not."""
         self._guard = threading.Lock()
+
+
+def _renewal(end: datetime | None, wanted: datetime, now: datetime) -> datetime:
+    """When to ask again: not at every request, and never after the end."""
+    earliest = max(wanted, now + _RETRY)
+    return earliest if end is None else min(earliest, end)
 
 
 _all_credentials: weakref.WeakSet[Credentials[Any]] = weakref.WeakSet()

@@ -66,7 +66,8 @@ def authorization(
     """
     values = {**headers, "content-length": str(size) if size else "", "date": ""}
     lines = [method, *(values.get(name, "") for name in _STANDARD)]
-    lines += [f"{name}:{headers[name].strip()}" for name in sorted(headers) if name[:5] == "x-ms-"]
+    own = sorted((name for name in headers if name[:5] == "x-ms-"), key=_rank)
+    lines += [f"{name}:{headers[name].strip()}" for name in own]
     lines.append(f"/{account}{path}")
     lines += [f"{name.lower()}:{query[name]}" for name in sorted(query)]
     return f"SharedKey {account}:{_signed(chr(10).join(lines), key)}"
@@ -128,6 +129,11 @@ def sas_pairs(token: str) -> dict[str, str]:
     """The pairs of a SAS token, decoded."""
     pairs = (piece.partition("=") for piece in token.lstrip("?").split("&") if piece)
     return {name: unquote(value) for name, _, value in pairs}
+
+
+def _rank(name: str) -> str:
+    """What the service orders headers by: as words are ordered, with `_` before digits."""
+    return name.replace("_", " ")
 
 
 def _signed(text: str, key: str) -> str:
