@@ -19,6 +19,14 @@ def test_doctor_finds_a_folder_well_and_leaves_nothing(run: Run, here: Path) -> 
     assert run("ls", "data").stdout == "a\n"
 
 
+def test_doctor_makes_no_folder_and_no_store_of_one(run: Run, here: Path) -> None:
+    assert "doctor makes none" in run("doctor", "missing", code=1).stderr
+    assert not (here / "missing").exists()
+    (here / "plain").mkdir()
+    run("doctor", "plain")
+    assert list((here / "plain").iterdir()) == []
+
+
 def test_doctor_prints_json(run: Run, here: Path) -> None:
     (here / "data").mkdir()
     found = json.loads(run("doctor", "--json", "data").stdout)

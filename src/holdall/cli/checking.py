@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from datetime import timedelta
@@ -12,10 +13,12 @@ import typer
 
 from holdall.cli.app import command
 from holdall.cli.output import say, say_json
-from holdall.cli.places import object_at, store_at
+from holdall.cli.places import folder_path, object_at, store_at
+from holdall.cli.workspaces import no_new_workspace
 from holdall.core.errors import (
     AlreadyExists,
     HoldallError,
+    NotFound,
     PermissionDenied,
     PreconditionFailed,
     Timeout,
@@ -70,6 +73,9 @@ def doctor(
       holdall doctor --read-only --json az://reports
       holdall doctor --reindex redis://127.0.0.1
     """
+    path = folder_path(place)
+    if path is not None and not os.path.isdir(path):
+        raise NotFound(f"{path}: there is no folder, and doctor makes none")
     begin = time.perf_counter()
     store = store_at(place)
     rows = [_row("open", begin, None)]
@@ -78,14 +84,15 @@ def doctor(
         steps = [("reindex", lambda: _reindex(store)), *steps]
     if not read_only:
         steps += _writing(store)
-    for name, step in steps:
-        begin = time.perf_counter()
-        try:
-            step()
-        except HoldallError as error:
-            rows.append(_row(name, begin, error))
-        else:
-            rows.append(_row(name, begin, None))
+    with no_new_workspace(store):
+        for name, step in steps:
+            begin = time.perf_counter()
+            try:
+                step()
+            except HoldallError as error:
+                rows.append(_row(name, begin, error))
+            else:
+                rows.append(_row(name, begin, None))
     good = all(row["ok"] for row in rows)
     capabilities = msgspec.to_builtins(store.capabilities)
     if json:
