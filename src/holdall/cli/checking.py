@@ -128,8 +128,13 @@ def _say(store: Store, rows: list[dict[str, object]], capabilities: dict[str, ob
                 say(f"         {row[name]}")
     say("it can do:")
     for name, value in capabilities.items():
-        text = {True: "yes", False: "no", None: "no limit"}.get(value, value)  # type: ignore[call-overload]
-        say(f"  {name:<20} {text}")
+        say(f"  {name:<20} {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "no limit" if value is None else str(value)
 
 
 def _reindex(store: Store) -> None:

@@ -18,7 +18,8 @@ from msgspec import structs
 from holdall.core.errors import HoldallError, NotFound, PreconditionFailed, Unavailable
 from holdall.core.reference import RESERVED_SEGMENT
 from holdall.objects.backends.cloud import xml
-from holdall.objects.backends.cloud.faults import Asked, answered
+from holdall.objects.backends.cloud.faults import Asked, answered, asked_by
+from holdall.objects.backends.cloud.requests import conditions_of, etag_of
 from holdall.objects.backends.cloud.service import Known, Listing, Part, Service
 from holdall.objects.backends.cloud.words import check_metadata, check_tags, metadata_of
 from holdall.objects.options import WRITE
@@ -103,9 +104,9 @@ class AzureService(Service):
         headers = {
             "x-ms-blob-type": "BlockBlob",
             **self._headers(options),
-            **_conditions(options),
+            **conditions_of(options),
         }
-        return _etag(self._send("PUT", ref.key, _asked(ref, options), {}, headers, data))
+        return etag_of(self._send("PUT", ref.key, asked_by(ref, options), {}, headers, data))
 
     def condition(self, etag: str) -> dict[str, str]:
         return {"e_tag": f'"{etag}"'}
@@ -273,7 +274,9 @@ class AzureService(Service):
             for name, value in self._headers(options).items()
             if name in {"x-ms-tags", "x-ms-access-tier"}
         }
-        etag = self._copy(session, ref, {**carried, **_conditions(options)}, _asked(ref, options))
+        etag = self._copy(
+            session, ref, {**carried, **conditions_of(options)}, asked_by(ref, options)
+        )
         self._drop(ref, session)
         return etag
 
@@ -308,20 +311,6 @@ class AzureService(Service):
 
     def _xml(self, response: Response) -> ElementTree.Element:
         return xml.parsed(response.body, self.endpoint)
-
-
-def _asked(ref: Reference, options: WriteOptions) -> Asked:
-    return Asked(ref, options.if_none_match is not None, options.if_match is not None, writes=True)
-
-
-def _conditions(options: WriteOptions) -> dict[str, str]:
-    if options.if_none_match is not None:
-        return {"if-none-match": "*"}
-    return {} if options.if_match is None else {"if-match": f'"{options.if_match}"'}
-
-
-def _etag(response: Response) -> str:
-    return response.headers["etag"].strip('"')
 
 
 def _block(number: int, data: Data) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -22,6 +23,9 @@ from holdall.core.errors import (
     Unsupported,
 )
 from holdall.core.reference import Reference
+
+if TYPE_CHECKING:
+    from holdall.objects.options import WriteOptions
 
 # obstore has one exception for most answers; the status stands only in its text.
 _STATUS = re.compile(r"status(?: code)?: (\d{3})")
@@ -74,6 +78,11 @@ class Asked(Struct, frozen=True):
     creates: bool = False
     conditional: bool = False
     writes: bool = False
+
+
+def asked_by(ref: Reference, options: WriteOptions) -> Asked:
+    """What a write asks for."""
+    return Asked(ref, options.if_none_match is not None, options.if_match is not None, writes=True)
 
 
 def answered(status: int, code: str, message: str, asked: Asked) -> HoldallError:

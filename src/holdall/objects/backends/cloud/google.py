@@ -19,7 +19,7 @@ from msgspec import Struct, field
 from holdall.core.errors import HoldallError, NotFound, Unavailable
 from holdall.core.reference import RESERVED_SEGMENT
 from holdall.objects.backends.cloud import xml
-from holdall.objects.backends.cloud.faults import Asked, answered
+from holdall.objects.backends.cloud.faults import Asked, answered, asked_by
 from holdall.objects.backends.cloud.service import Known, Listing, Part, Service
 from holdall.objects.backends.cloud.words import check_metadata, decoded, encoded, metadata_of
 from holdall.objects.options import WRITE, WriteOptions
@@ -54,7 +54,6 @@ class _Item(Struct, rename="camel"):
     generation: str
     size: str = "0"
     updated: str = "1970-01-01T00:00:00Z"
-    time_created: str | None = None
     content_type: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     md5_hash: str | None = None
@@ -126,7 +125,7 @@ class GoogleService(Service):
         return described
 
     def put(self, ref: Reference, data: Data, options: WriteOptions) -> str:
-        asked = _asked(ref, options)
+        asked = asked_by(ref, options)
         query = {"uploadType": "multipart", **_conditions(options)}
         return self._upload(self._described(ref.key, options), data, query, asked).generation
 
@@ -290,7 +289,7 @@ class GoogleService(Service):
     def finish(
         self, ref: Reference, session: str, parts: Sequence[Part], options: WriteOptions
     ) -> str:
-        asked = _asked(ref, options)
+        asked = asked_by(ref, options)
         if options.if_none_match is not None:
             self._check_absent(ref, asked)
         elif options.if_match is not None and self.head(ref).etag != options.if_match:
@@ -368,10 +367,6 @@ def _known(item: _Item) -> Known:
         xml.hex_of(item.md5_hash) if item.md5_hash else None,
         item.storage_class,
     )
-
-
-def _asked(ref: Reference, options: WriteOptions) -> Asked:
-    return Asked(ref, options.if_none_match is not None, options.if_match is not None, writes=True)
 
 
 def _conditions(options: WriteOptions) -> dict[str, str]:

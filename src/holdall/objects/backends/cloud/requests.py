@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from holdall.core.reference import Reference
     from holdall.objects.backends.cloud.http import Http, Response
     from holdall.objects.contract import Data
-    from holdall.objects.options import SignOptions
+    from holdall.objects.options import SignOptions, WriteOptions
 
 _KEY_SAFE = "/-_.~"
 
@@ -139,3 +139,15 @@ def check_expiry(options: SignOptions, longest: int | None, reference: Reference
             f"least 1 s{most} (expires)",
             reference=reference,
         )
+
+
+def conditions_of(options: WriteOptions) -> dict[str, str]:
+    """The conditions of a write as headers of HTTP (RFC 9110, section 13.1)."""
+    if options.if_none_match is not None:
+        return {"if-none-match": "*"}
+    return {} if options.if_match is None else {"if-match": f'"{options.if_match}"'}
+
+
+def etag_of(response: Response) -> str:
+    """The etag that an answer names, without quotes."""
+    return response.headers["etag"].strip('"')

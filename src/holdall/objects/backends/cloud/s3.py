@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 
 from holdall.core.errors import HoldallError, NotFound
 from holdall.objects.backends.cloud import s3_pages, xml
-from holdall.objects.backends.cloud.faults import Asked, answered
+from holdall.objects.backends.cloud.faults import Asked, answered, asked_by
 from holdall.objects.backends.cloud.probing import Probe
+from holdall.objects.backends.cloud.requests import conditions_of, etag_of
 from holdall.objects.backends.cloud.service import Known, Listing, Part, Service
 from holdall.objects.backends.cloud.words import check_metadata, check_tags, metadata_of
 from holdall.objects.options import WRITE, WriteOptions
@@ -108,9 +109,9 @@ class S3Service(Service):
         return {**headers, **self._extra}
 
     def put(self, ref: Reference, data: Data, options: WriteOptions) -> str:
-        asked = _asked(ref, options)
-        headers = {**self._headers(options), **_conditions(options)}
-        return _etag(self._send("PUT", ref, asked, {}, headers, data))
+        asked = asked_by(ref, options)
+        headers = {**self._headers(options), **conditions_of(options)}
+        return etag_of(self._send("PUT", ref, asked, {}, headers, data))
 
     def condition(self, etag: str) -> dict[str, str]:
         return {"e_tag": f'"{etag}"'}
@@ -279,7 +280,7 @@ class S3Service(Service):
 
     def put_part(self, ref: Reference, session: str, number: int, data: Data) -> Part:
         query = {"partNumber": str(number), "uploadId": session}
-        etag = _etag(self._send("PUT", ref, Asked(ref), query, {}, data))
+        etag = etag_of(self._send("PUT", ref, Asked(ref), query, {}, data))
         return Part(etag, len(data))
 
     def parts(self, ref: Reference, session: str) -> list[Part]:
@@ -307,10 +308,10 @@ class S3Service(Service):
             entry = ElementTree.SubElement(root, "Part")
             ElementTree.SubElement(entry, "PartNumber").text = str(number)
             ElementTree.SubElement(entry, "ETag").text = f'"{part.name}"'
-        asked = _asked(ref, options)
+        asked = asked_by(ref, options)
         if options.if_match is not None and self.head(ref).etag != options.if_match:
             raise answered(412, "", "", asked)  # some servers know this condition on a put alone
-        headers = {"content-type": "application/xml", **_conditions(options)}
+        headers = {"content-type": "application/xml", **conditions_of(options)}
         body = ElementTree.tostring(root)
         answer = self._send("POST", ref, asked, {"uploadId": session}, headers, body)
         return xml.text(self._result(answer, asked), "ETag").strip('"')
@@ -361,17 +362,3 @@ class S3Service(Service):
             status = 412 if code == "PreconditionFailed" else 500
             raise answered(status, code, xml.text(root, "Message"), asked)
         return root
-
-
-def _asked(ref: Reference, options: WriteOptions) -> Asked:
-    return Asked(ref, options.if_none_match is not None, options.if_match is not None, writes=True)
-
-
-def _conditions(options: WriteOptions) -> dict[str, str]:
-    if options.if_none_match is not None:
-        return {"if-none-match": "*"}
-    return {} if options.if_match is None else {"if-match": f'"{options.if_match}"'}
-
-
-def _etag(response: Response) -> str:
-    return response.headers["etag"].strip('"')

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, final
 
 from holdall.objects.backends.cloud import forks
-from holdall.objects.backends.cloud.faults import Asked
+from holdall.objects.backends.cloud.faults import asked_by
 from holdall.objects.integrity import check_digests
 from holdall.objects.options import WRITE, check_write
 from holdall.objects.results import ObjectMeta
@@ -53,10 +53,7 @@ class Writer:
                 self._container.put, self._container.put_async, ref.key, data, more
             )
         except self._container.errors as error:
-            asked = Asked(
-                ref, options.if_none_match is not None, options.if_match is not None, writes=True
-            )
-            raise self._container.fault(error, asked) from error
+            raise self._container.fault(error, asked_by(ref, options)) from error
         return self._written(ref, len(data), service.etag(answer), options)
 
     def _keywords(self, options: WriteOptions) -> dict[str, Any] | None:
