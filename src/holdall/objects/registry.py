@@ -13,13 +13,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import parse_qsl
 
+from msgspec import Struct
+
 from holdall.core.config import literal, load_settings, read_settings, same_name, take_text
 from holdall.core.errors import InvalidConfig, InvalidKey
 from holdall.core.reference import Reference
+from holdall.objects.contract import ObjectStore, plain_settings
+from holdall.objects.layers.registry import (
+    Around,
+    around,
+    layers_configuration,
+    read_layers,
+    take_layers,
+)
 
 if TYPE_CHECKING:
     from holdall.core.runtime import Runtime
-    from holdall.objects.contract import ObjectStore
 
 ENTRY_POINTS = "holdall.stores"
 
@@ -34,6 +43,7 @@ _BUILT_IN = {
     "az": "holdall.objects.backends.cloud.azure_store:AzureStore",
     "gs": "holdall.objects.backends.cloud.google_store:GoogleStore",
     "redis": "holdall.objects.backends.redis:RedisStore",
+    "router": "holdall.objects.router:Router",
 }
 _SYNONYMS = {
     "abfs": "az",
@@ -47,15 +57,52 @@ _SYNONYMS = {
 }
 
 
-def open_store(place: Place, runtime: Runtime) -> ObjectStore:
-    """Open a store.
+class Plan(Struct, frozen=True):
+    """A store whose configuration was read and checked, and that is not open yet.
+
+    Args:
+        name: The name of its backend.
+        kind: The backend's class.
+        settings: Of the backend's `settings_type`.
+        layers: What stands around it, the outermost first; None where nothing was said.
+    """
+
+    name: str
+    kind: type[ObjectStore]
+    settings: Struct
+    layers: Around | None = None
+
+    def open(self, runtime: Runtime, remote: Around = ()) -> ObjectStore:
+        """Open it.
+
+        Args:
+            runtime: How it waits.
+            remote: What stands around a remote store of whose layers nothing was said.
+        """
+        store = self.kind.open(self.settings, runtime)
+        if self.layers is not None:
+            return around(store, self.layers)
+        return around(store, remote) if store.capabilities.remote else store
+
+    def configuration(self) -> dict[str, Any]:
+        """What opens it again, without secrets that were given as text."""
+        plain = {"type": self.name, **plain_settings(self.settings)}
+        return plain if self.layers is None else plain | layers_configuration(self.layers)
+
+
+def open_store(place: Place, runtime: Runtime, remote: Around = ()) -> ObjectStore:
+    """Open a store; arguments and errors of `plan_store`, and of `Plan.open`."""
+    return plan_store(place).open(runtime, remote)
+
+
+def plan_store(place: Place) -> Plan:
+    """Read and check what a store is opened with.
 
     Args:
         place: A URL such as `file:///srv/data?durable=false`, whose query holds settings; the
-            absolute path of a folder as text; a `Reference`; a mapping with `type` (or `url`)
-            and the settings of that backend; or a `pathlib.Path`, which is a configuration
-            where it leads to a file (TOML, YAML, JSON), and else a folder.
-        runtime: How it waits.
+            absolute path of a folder as text; a `Reference`; a mapping with `type` (or `url`),
+            the settings of that backend, and perhaps `layers`; or a `pathlib.Path`, which is a
+            configuration where it leads to a file (TOML, YAML, JSON), and else a folder.
 
     Raises:
         InvalidConfig: No such backend, or a setting cannot be; names it.
@@ -67,15 +114,15 @@ def open_store(place: Place, runtime: Runtime) -> ObjectStore:
             f"not {type(place).__name__}"
         )
     if isinstance(place, Mapping):
-        return _open_settings(place, None, runtime)
+        return _plan_settings(place, None)
     if isinstance(place, os.PathLike):
         path = os.path.abspath(place)
         if os.path.isfile(path):
-            return _open_settings(read_settings(path), path, runtime)
+            return _plan_settings(read_settings(path), path)
         place = Reference.parse(path)
     if isinstance(place, Reference):
-        return _open_reference(place, {}, None, runtime)
-    return _open_url(place, {}, None, runtime)
+        return _plan_reference(place, {}, None, None)
+    return _plan_url(place, {}, None, None)
 
 
 def store_class(name: str) -> type[ObjectStore]:
@@ -105,9 +152,9 @@ def store_class(name: str) -> type[ObjectStore]:
     )
 
 
-def _open_url(
-    text: str, settings: Mapping[str, Any], file: str | None, runtime: Runtime
-) -> ObjectStore:
+def _plan_url(
+    text: str, settings: Mapping[str, Any], file: str | None, layers: Around | None
+) -> Plan:
     query: dict[str, Any] = {}
     scheme, mark, _ = text.partition("://")
     if not mark and not text.startswith("/"):
@@ -124,12 +171,12 @@ def _open_url(
         store_class(scheme.lower())  # an unknown scheme is said before anything about the rest
         text, _, rest = text.partition("?")
         query = literal(dict(parse_qsl(rest, keep_blank_values=True)))
-    return _open_reference(Reference.parse(text, folder=True), {**query, **settings}, file, runtime)
+    return _plan_reference(Reference.parse(text, folder=True), {**query, **settings}, file, layers)
 
 
-def _open_reference(
-    reference: Reference, settings: Mapping[str, Any], file: str | None, runtime: Runtime
-) -> ObjectStore:
+def _plan_reference(
+    reference: Reference, settings: Mapping[str, Any], file: str | None, layers: Around | None
+) -> Plan:
     kind = store_class(reference.scheme)
     address = {name: value for name, value in kind.settings_of(reference).items() if value}
     for name in settings:
@@ -138,27 +185,31 @@ def _open_reference(
                 f"the setting {name!r} says what the address {reference} says already: leave one"
             )
     named = {**literal(address), **settings}
-    return kind.open(load_settings(kind.settings_type, named, place=file), runtime)
+    name = _SYNONYMS.get(reference.scheme, reference.scheme)
+    return Plan(name, kind, load_settings(kind.settings_type, named, place=file), layers)
 
 
-def _open_settings(settings: Mapping[str, Any], file: str | None, runtime: Runtime) -> ObjectStore:
+def _plan_settings(settings: Mapping[str, Any], file: str | None) -> Plan:
     rest = dict(settings)
     rest = {
         key: os.fspath(value) if isinstance(value, os.PathLike) else value
         for key, value in rest.items()
     }
+    given = take_layers(rest, file)
+    layers = None if given is None else read_layers(given, file)
     url = take_text(rest, "url", place=file)
     if url is not None:
         if any(same_name(str(key), "type") for key in rest):
             raise InvalidConfig(f"give 'type' or 'url', not both{f', in {file}' if file else ''}")
-        return _open_url(url, rest, file, runtime)
+        return _plan_url(url, rest, file, layers)
     name = take_text(rest, "type", place=file)
     if name is None:
         where = f" at the top of {file}" if file else ""
-        given = ", ".join(map(repr, rest)) or "no setting"
+        names = ", ".join(map(repr, rest)) or "no setting"
         raise InvalidConfig(
             f"the setting 'type' or 'url' is missing{where}, which says what to open, such as "
-            f"'file' or 'memory'; there is {given}"
+            f"'file' or 'memory'; there is {names}"
         )
     kind = store_class(name)
-    return kind.open(load_settings(kind.settings_type, rest, place=file), runtime)
+    name = _SYNONYMS.get(name, name)
+    return Plan(name, kind, load_settings(kind.settings_type, rest, place=file), layers)

@@ -1,0 +1,293 @@
+"""A store around a store: every call goes through one hook.
+
+A layer is written by subclassing `Layer`, with `around`:
+
+    class Counting(Layer):
+        name = "counting"
+        settings_type = CountingSettings
+
+        async def around(self, call: Call[T]) -> T:
+            self.calls += 1
+            return await call.send()
+
+Bodies and uploads live longer than the call that opened them. A layer that has `steps` gets their
+steps through the same hook: `read` of an open body, `write`, `digest` and `commit` of an upload.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Coroutine, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NoReturn,
+    TypeAlias,
+    TypeVar,
+    final,
+)
+
+from msgspec import Struct
+
+from holdall.core.errors import InvalidConfig
+from holdall.core.reference import Reference
+from holdall.objects.contract import Data, ObjectStore, Upload, plain_settings
+from holdall.objects.results import ObjectStream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdall.core.runtime import Runtime
+    from holdall.objects.options import (
+        CopyOptions,
+        DeleteOptions,
+        GetOptions,
+        HeadOptions,
+        ListOptions,
+        SignOptions,
+        WriteOptions,
+    )
+    from holdall.objects.results import (
+        Capabilities,
+        DeleteFailure,
+        ObjectMeta,
+        Page,
+        UploadPage,
+    )
+
+T = TypeVar("T")
+
+Operation: TypeAlias = Literal[
+    "put",
+    "upload",
+    "uploads",
+    "get",
+    "head",
+    "list",
+    "delete",
+    "copy",
+    "sign",
+    "remove_folder",
+    "read",
+    "write",
+    "digest",
+    "commit",
+    "abort",
+]
+
+
+class Call(Struct, Generic[T], gc=False):
+    """One call on its way to the store inside.
+
+    Args:
+        operation: The method of the contract; or the step of a body (`read`) or of an upload
+            (`write`, `digest`, `commit`, `abort`).
+        refs: What it is about: one reference; for `delete` all of them, for `copy` source and
+            target.
+        repeatable: Whether sending it once more, after an error that leaves its outcome unknown,
+            ends in the same state as sending it once. A conditional write is not: its own first
+            success would look like somebody else's. Nor is a move, or a step.
+        function: What it calls: the method of the store, stream or upload inside.
+        args: The arguments of the method, in the contract's order.
+    """
+
+    operation: Operation
+    refs: Sequence[Reference]
+    repeatable: bool
+    function: Callable[..., Coroutine[Any, Any, T]]
+    args: tuple[Any, ...]
+
+    def send(self) -> Coroutine[Any, Any, T]:
+        """Send it to the store inside; may be called again where `repeatable`."""
+        return self.function(*self.args)
+
+
+class Layer(ObjectStore):
+    """A store around a store. Address, capabilities and type are those of the store inside.
+
+    Args:
+        inner: The store that it stands around; closed with it.
+        settings: Its own settings; the defaults when None.
+    """
+
+    name: ClassVar[str]
+    """What a configuration calls it, in `layers`."""
+    steps: ClassVar[bool] = False
+    """Whether the steps of bodies and uploads go through `around` too."""
+
+    def __init__(self, inner: ObjectStore, settings: Struct | None = None) -> None:
+        if settings is None:
+            settings = self.settings_type()
+        super().__init__(inner.root, settings, inner.runtime)
+        self._inner = inner
+
+    @abstractmethod
+    async def around(self, call: Call[T]) -> T:
+        """Do what the layer is for, around `await call.send()`, and answer what that answers.
+
+        An error that goes through it is raised as it came.
+        """
+
+    @final
+    @property
+    def inner(self) -> ObjectStore:
+        """The store that it stands around."""
+        return self._inner
+
+    @classmethod
+    @final
+    def open(cls, settings: Struct, runtime: Runtime) -> NoReturn:
+        """A layer is opened around a store: see `layers` in a store's configuration."""
+        raise InvalidConfig(
+            f"{cls.name!r} is a layer, and stands around a store: name it in 'layers' of the "
+            "configuration of one"
+        )
+
+    @classmethod
+    @final
+    def settings_of(cls, reference: Reference) -> Mapping[str, Any]:
+        return {}
+
+    @final
+    @property
+    def type(self) -> str:
+        return self._inner.type
+
+    @final
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._inner.capabilities
+
+    @final
+    def _configuration(self) -> dict[str, Any]:
+        inside = self._inner._configuration()
+        mine = {"layer": self.name, **plain_settings(self._settings)}
+        return {**inside, "layers": [mine, *inside.get("layers", ())]}
+
+    @final
+    def put(
+        self, ref: Reference, data: Data, options: WriteOptions
+    ) -> Coroutine[Any, Any, ObjectMeta]:
+        once = options.if_match is not None or options.if_none_match is not None
+        return self.around(Call("put", (ref,), not once, self._inner.put, (ref, data, options)))
+
+    @final
+    async def upload(self, ref: Reference, options: WriteOptions, resume: str | None) -> Upload:
+        call = Call("upload", (ref,), False, self._inner.upload, (ref, options, resume))
+        upload = await self.around(call)
+        return LayerUpload(self, upload) if self.steps else upload
+
+    @final
+    def uploads(self, prefix: Reference, token: str | None) -> Coroutine[Any, Any, UploadPage]:
+        return self.around(Call("uploads", (prefix,), True, self._inner.uploads, (prefix, token)))
+
+    @final
+    def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
+        opened = self.around(Call("get", (ref,), True, self._inner.get, (ref, options)))
+        return self._stepping(opened) if self.steps else opened
+
+    async def _stepping(self, opened: Coroutine[Any, Any, ObjectStream]) -> ObjectStream:
+        stream = await opened
+        return stream if stream.whole is not None else LayerStream(self, stream)
+
+    @final
+    def head(self, ref: Reference, options: HeadOptions) -> Coroutine[Any, Any, ObjectMeta]:
+        return self.around(Call("head", (ref,), True, self._inner.head, (ref, options)))
+
+    @final
+    def list(self, prefix: Reference, options: ListOptions) -> Coroutine[Any, Any, Page]:
+        return self.around(Call("list", (prefix,), True, self._inner.list, (prefix, options)))
+
+    @final
+    def delete(
+        self, refs: Sequence[Reference], options: DeleteOptions
+    ) -> Coroutine[Any, Any, Sequence[DeleteFailure]]:
+        again = options.if_match is None
+        return self.around(Call("delete", refs, again, self._inner.delete, (refs, options)))
+
+    @final
+    def copy(
+        self, source: Reference, target: Reference, options: CopyOptions
+    ) -> Coroutine[Any, Any, ObjectMeta]:
+        again = not options.move and options.if_none_match is None
+        args = (source, target, options)
+        return self.around(Call("copy", (source, target), again, self._inner.copy, args))
+
+    @final
+    def sign(self, ref: Reference, options: SignOptions) -> Coroutine[Any, Any, str]:
+        return self.around(Call("sign", (ref,), True, self._inner.sign, (ref, options)))
+
+    @final
+    def remove_folder(self, prefix: Reference) -> Coroutine[Any, Any, None]:
+        call = Call("remove_folder", (prefix,), True, self._inner.remove_folder, (prefix,))
+        return self.around(call)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class LayerStream(ObjectStream):
+    """A body whose steps go through a layer.
+
+    Args:
+        layer: The layer.
+        inner: The body that the store inside answered.
+    """
+
+    __slots__ = ("_inner", "_layer", "_refs")
+
+    def __init__(self, layer: Layer, inner: ObjectStream) -> None:
+        super().__init__(inner.meta, inner.start, inner.length)
+        self._layer = layer
+        self._inner = inner
+        self._refs = (inner.meta.ref,)
+
+    async def read(self, size: int) -> bytes:
+        return await self._layer.around(Call("read", self._refs, False, self._inner.read, (size,)))
+
+    async def read_all(self) -> bytes:
+        return await self._layer.around(Call("read", self._refs, False, self._inner.read_all, ()))
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class LayerUpload(Upload):
+    """An upload whose steps go through a layer.
+
+    Args:
+        layer: The layer.
+        inner: The upload that the store inside answered.
+    """
+
+    def __init__(self, layer: Layer, inner: Upload) -> None:
+        self._layer = layer
+        self._inner = inner
+        self._refs = (inner.ref,)
+        self.ref, self.id, self.offset = inner.ref, inner.id, inner.offset
+
+    async def write(self, data: Data) -> None:
+        try:
+            await self._around("write", self._inner.write, data)
+        finally:
+            self.offset = self._inner.offset
+
+    async def digest(self) -> str:
+        return await self._around("digest", self._inner.digest)
+
+    async def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
+        return await self._around("commit", self._inner.commit, size, sha256)
+
+    async def abort(self) -> None:
+        await self._around("abort", self._inner.abort)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    def _around(
+        self, step: Operation, function: Callable[..., Coroutine[Any, Any, T]], *args: object
+    ) -> Coroutine[Any, Any, T]:
+        return self._layer.around(Call(step, self._refs, False, function, args))
