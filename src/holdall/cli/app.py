@@ -106,7 +106,14 @@ def command(function: Callable[..., int | None]) -> Callable[..., None]:
 def load() -> None:
     """Register all commands."""
     # They do so themselves when imported; not above, because they need what stands there.
-    from holdall.cli import checking, looking, moving, removing, syncing  # noqa: F401
+    from holdall.cli import (  # noqa: F401
+        doctor,
+        looking,
+        moving,
+        removing,
+        signing,
+        syncing,
+    )
 
 
 def run(words: Sequence[str]) -> int:
