@@ -57,7 +57,11 @@ class Upload(ABC):
 
     @abstractmethod
     async def write(self, data: Data) -> None:
-        """Append bytes. When it raises, `offset` says how many of them arrived."""
+        """Append bytes. When it raises, `offset` says how many of them arrived.
+
+        They may still be on their way when it returns; what happens to them on it comes out of
+        the next `write` or of `commit`.
+        """
 
     @abstractmethod
     async def digest(self) -> str:
@@ -65,6 +69,9 @@ class Upload(ABC):
 
         Who goes on with an upload compares it with what was meant, before writing more: somebody
         else may have begun it.
+
+        Raises:
+            Unsupported: The upload was begun with `digest=False`, and the store does not know it.
         """
 
     @abstractmethod
@@ -78,6 +85,8 @@ class Upload(ABC):
         Raises:
             Corrupt: Size or digest are not these. The bytes stay staged and nothing is visible.
             PreconditionFailed: The condition of its options does not hold. Its bytes stay too.
+            Unsupported: A digest is named, the upload was begun with `digest=False`, and the
+                store does not know it. Its bytes stay too.
         """
 
     @abstractmethod
@@ -270,13 +279,11 @@ class ObjectStore(ABC):
         that place. One that was given as text is left out: whoever opens the store again finds
         credentials as one does who gives none.
         """
-        settings = {
-            name: value.place if isinstance(value, Secret) else value
-            for name, value in msgspec.structs.asdict(self._settings).items()
-            if not isinstance(value, Secret) or value.place is not None
-        }
-        plain = literal(msgspec.to_builtins(settings))
-        return msgspec.json.encode({"type": self.type, **plain}).decode()
+        return msgspec.json.encode(literal(self._configuration())).decode()
+
+    def _configuration(self) -> dict[str, Any]:
+        """What `config_json` writes down. A store around others replaces it, to name those."""
+        return {"type": self.type, **plain_settings(self._settings)}
 
     @final
     @staticmethod
@@ -306,3 +313,14 @@ class ObjectStore(ABC):
 
 def _reopen(text: str, runtime_type: type[Runtime]) -> ObjectStore:
     return ObjectStore.from_config_json(text, runtime_type())
+
+
+def plain_settings(settings: msgspec.Struct) -> dict[str, Any]:
+    """Settings as a configuration holds them: secrets as places, or not at all."""
+    shown = {
+        name: value.place if isinstance(value, Secret) else value
+        for name, value in msgspec.structs.asdict(settings).items()
+        if not isinstance(value, Secret) or value.place is not None
+    }
+    plain: dict[str, Any] = msgspec.to_builtins(shown)
+    return plain

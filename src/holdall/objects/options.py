@@ -34,6 +34,10 @@ class WriteOptions(Struct, frozen=True, kw_only=True):
         if_none_match: `"*"`: write only if there is no object, else `AlreadyExists`.
         content_md5: Hexadecimal MD5 of the content, in small letters; checked, and kept.
         sha256: Hexadecimal SHA-256 of the content, in small letters; checked, and kept.
+        digest: Whether the upload may be asked for its digest, and its commit be given one to
+            check. False says that nobody will, so that a store which cannot read back what is
+            staged need not hash it; such a store answers both with `Unsupported`. The digests
+            named here are checked all the same.
     """
 
     content_type: str | None = None
@@ -44,6 +48,7 @@ class WriteOptions(Struct, frozen=True, kw_only=True):
     if_none_match: str | None = None
     content_md5: str | None = None
     sha256: str | None = None
+    digest: bool = True
 
 
 class GetOptions(Struct, frozen=True, kw_only=True):

@@ -48,7 +48,7 @@ AsyncStream = Readable | AsyncReadable | Iterable["Data"] | AsyncIterable["Data"
 
 
 class WriteKeywords(TypedDict, total=False):
-    """The fields of `WriteOptions`, as keyword arguments; None counts as not given.
+    """The fields of `WriteOptions` that a user gives, as keywords; None counts as not given.
 
     But `if_match=None` is refused: it is an etag that was not there, and no wish to overwrite.
     """

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from io import UnsupportedOperation
 from typing import TYPE_CHECKING, final
 
+from msgspec import structs
+
 from holdall.core.errors import Corrupt, HoldallError, KeyConflict, PreconditionFailed
 from holdall.core.runtime.blocking import drive
 from holdall.objects.sources import CHUNK_BYTES, chunks_of, plain
@@ -33,7 +35,8 @@ async def write_stream(
     What came before an error stays staged where the store can go on with it, and the error
     carries a note that names the upload. A condition that does not hold leaves nothing.
     """
-    upload = await store.upload(ref, options, None)
+    # Nobody else has this upload, and a digest that is known before stands in the options.
+    upload = await store.upload(ref, structs.replace(options, digest=False), None)
     chunks = chunks_of(source, store.runtime)
     useless = False
     try:

@@ -163,7 +163,8 @@ class Copier:
         self, stream: ObjectStream, target: Reference, moved: Callable[[int], object]
     ) -> Copied:
         meta = stream.meta
-        wanted = self._options(meta, target)
+        # Some services keep only what is said at the beginning.
+        wanted = self._options(meta, target, meta.sha256)
         upload = await self._left_behind(target, meta)
         if upload is not None:
             resumed = upload.offset

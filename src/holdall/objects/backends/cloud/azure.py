@@ -236,7 +236,9 @@ class AzureService(Service):
     def begin(self, ref: Reference, options: WriteOptions, upload: str) -> str:
         return f"{self._staged}/{upload}.parts"
 
-    def put_part(self, ref: Reference, session: str, number: int, data: Data) -> Part:
+    def put_part(
+        self, ref: Reference, session: str, number: int, data: Data, sha256: str | None = None
+    ) -> Part:
         name = _block(number, data)
         if data:
             self._send("PUT", session, Asked(ref), {"comp": "block", "blockid": name}, {}, data)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from holdall.core.runtime import Runtime
 
 _END = b""
-_CHUNK_BYTES = 2 * 1024 * 1024
+_CHUNK_BYTES = 512 * 1024  # larger ones leave the cache before they are read
 
 
 @final

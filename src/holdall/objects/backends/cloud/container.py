@@ -39,6 +39,7 @@ class Container:
     Attributes:
         prefix: What the keys begin with in the container; empty, or with `/` at its end.
         errors: What obstore raises.
+        obstore: The module.
     """
 
     def __init__(
@@ -56,9 +57,9 @@ class Container:
         self.prefix = f"{root.key}/" if root.key else ""
         self._provider = provider
         self._found = False
-        self._obstore = driving.load("cloud")
+        self.obstore = driving.load("cloud")
         self.errors: tuple[type[Exception], ...] = (
-            self._obstore.exceptions.BaseError,
+            self.obstore.exceptions.BaseError,
             OSError,
         )
 
@@ -95,29 +96,19 @@ class Container:
 
     def get(self, key: str, wanted: Any) -> Any:
         """Obstore's answer to a get."""
-        return self._obstore.get(self.service.driver, key, options=wanted)
+        return self.obstore.get(self.service.driver, key, options=wanted)
 
     async def get_async(self, key: str, wanted: Any) -> Any:
         """The same on a loop."""
-        return await self._obstore.get_async(self.service.driver, key, options=wanted)
-
-    def get_all(self, key: str, most: int) -> tuple[Any, bytes | None]:
-        """Obstore's answer to a get, and the body when it has at most so many bytes."""
-        answer = self._obstore.get(self.service.driver, key)
-        return answer, bytes(answer.bytes()) if answer.range[1] <= most else None
-
-    async def get_all_async(self, key: str, most: int) -> tuple[Any, bytes | None]:
-        """The same on a loop."""
-        answer = await self._obstore.get_async(self.service.driver, key)
-        return answer, bytes(await answer.bytes_async()) if answer.range[1] <= most else None
+        return await self.obstore.get_async(self.service.driver, key, options=wanted)
 
     def put(self, key: str, data: Data, more: dict[str, Any]) -> Any:
         """Obstore's answer to a put."""
-        return self._obstore.put(self.service.driver, key, data, use_multipart=False, **more)
+        return self.obstore.put(self.service.driver, key, data, use_multipart=False, **more)
 
     async def put_async(self, key: str, data: Data, more: dict[str, Any]) -> Any:
         """The same on a loop."""
-        return await self._obstore.put_async(
+        return await self.obstore.put_async(
             self.service.driver, key, data, use_multipart=False, **more
         )
 

@@ -199,8 +199,10 @@ def lost(error: HoldallError, asked: Asked) -> HoldallError:
     unknown = isinstance(error, (Timeout, Unavailable))
     if not unknown or not asked.writes or not (asked.creates or asked.conditional):
         return error
-    return type(error)(
+    unsure = type(error)(
         f"{error.message}; the write may have been applied: read the object and decide",
         reference=error.reference,
         transient=False,
     )
+    unsure.uncertain = True
+    return unsure

@@ -262,7 +262,9 @@ class GoogleService(Service):
     def begin(self, ref: Reference, options: WriteOptions, upload: str) -> str:
         return f"{self._staged}/{upload}."
 
-    def put_part(self, ref: Reference, session: str, number: int, data: Data) -> Part:
+    def put_part(
+        self, ref: Reference, session: str, number: int, data: Data, sha256: str | None = None
+    ) -> Part:
         name = f"{session}{number:08}"
         query = {"uploadType": "multipart"}
         self._upload({"name": name}, data, query, Asked(ref))

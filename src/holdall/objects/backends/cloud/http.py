@@ -6,6 +6,8 @@ import logging
 import os
 import re
 import threading
+import time
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -42,6 +44,18 @@ class Response:
         self.status = status
         self.headers = {name.lower(): value for name, value in headers.items()}
         self.body = body
+
+    @property
+    def retry_after(self) -> float | None:
+        """For how many seconds not to ask again (RFC 9110, section 10.2.3); None if unsaid."""
+        said = self.headers.get("retry-after", "").strip()
+        if said.isascii() and said.isdigit():
+            return float(said)
+        try:
+            moment = parsedate_to_datetime(said)
+        except ValueError:
+            return None
+        return max(0.0, moment.timestamp() - time.time())
 
 
 class Http:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 from msgspec import structs
 
 from holdall.core.errors import HoldallError, InvalidRange, NotFound, PreconditionFailed
+from holdall.core.runtime.blocking import drive
 from holdall.objects.backends.cloud import forks
 from holdall.objects.backends.cloud.bodies import CloudBytes, CloudStream
 from holdall.objects.backends.cloud.faults import Asked
@@ -33,24 +34,40 @@ class Reader:
         self._container = container
         self._service = container.service
         self._runtime = container.runtime
+        # At hand, since finding them takes as long as all else that a small read costs.
+        self._driver = container.service.driver
+        self._ask, self._ask_async = container.obstore.get, container.obstore.get_async
+        self._describe = container.answered
 
     def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
         """Open a body; as `ObjectStore.get`."""
-        return self._get_all(ref) if options is GET else self._get(ref, options)
+        if options is GET:
+            # The most frequent case: all of an object, and no coroutine where none is needed.
+            return self._runtime.call(self._get_all, self._get_all_async, ref)
+        return self._get(ref, options)
 
-    async def _get_all(self, ref: Reference) -> ObjectStream:
-        """The plain case, which is the most frequent one: all of an object."""
+    def _get_all(self, ref: Reference) -> ObjectStream:
         forks.check()
-        container = self._container
         try:
-            answer, data = await self._runtime.call(
-                container.get_all, container.get_all_async, ref.key, _EAGER_BYTES
-            )
-        except container.errors as error:
+            answer = self._ask(self._driver, ref.key)
+            if answer.range[1] <= _EAGER_BYTES:
+                return CloudBytes(bytes(answer.bytes()), answer, self._describe)
+        except self._container.errors as error:
+            return drive(self._failed(ref, GET, error))
+        return self._stream_all(ref, answer)
+
+    async def _get_all_async(self, ref: Reference) -> ObjectStream:
+        forks.check()
+        try:
+            answer = await self._ask_async(self._driver, ref.key)
+            if answer.range[1] <= _EAGER_BYTES:
+                return CloudBytes(bytes(await answer.bytes_async()), answer, self._describe)
+        except self._container.errors as error:
             return await self._failed(ref, GET, error)
-        if data is not None:
-            return CloudBytes(data, answer, container.answered)
-        meta = container.answered(answer)
+        return self._stream_all(ref, answer)
+
+    def _stream_all(self, ref: Reference, answer: Any) -> CloudStream:
+        meta = self._describe(answer)
         return self._stream(ref, meta, 0, meta.size, answer)
 
     async def _get(self, ref: Reference, options: GetOptions) -> ObjectStream:

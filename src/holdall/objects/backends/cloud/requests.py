@@ -79,7 +79,9 @@ class Requests(ABC):
             raise lost(about, asked) from error
         if response.status >= 300:
             code, message = self.said(response)
-            raise answered(response.status, code, message, asked)
+            fault = answered(response.status, code, message, asked)
+            fault.retry_after = response.retry_after
+            raise fault
         return response
 
     def said(self, response: Response) -> tuple[str, str]:

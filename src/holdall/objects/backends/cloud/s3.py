@@ -13,6 +13,7 @@ from holdall.objects.backends.cloud.faults import Asked, answered, asked_by
 from holdall.objects.backends.cloud.probing import Probe
 from holdall.objects.backends.cloud.requests import conditions_of, etag_of
 from holdall.objects.backends.cloud.service import Known, Listing, Part, Service
+from holdall.objects.backends.cloud.sigv4 import DIGEST
 from holdall.objects.backends.cloud.words import check_metadata, check_tags, metadata_of
 from holdall.objects.options import WRITE, WriteOptions
 from holdall.objects.results import Capabilities
@@ -79,6 +80,7 @@ class S3Service(Service):
         self._requests = requests
         self.driver = driver
         self.endpoint = requests.endpoint
+        self.signs_bodies = requests.signs_bodies
         self._extra = dict(extra)
         self._probe = Probe(self, probes)
 
@@ -278,9 +280,12 @@ class S3Service(Service):
         answer = self._send("POST", ref, Asked(ref), {"uploads": ""}, headers)
         return xml.text(self._xml(answer), "UploadId")
 
-    def put_part(self, ref: Reference, session: str, number: int, data: Data) -> Part:
+    def put_part(
+        self, ref: Reference, session: str, number: int, data: Data, sha256: str | None = None
+    ) -> Part:
         query = {"partNumber": str(number), "uploadId": session}
-        etag = etag_of(self._send("PUT", ref, Asked(ref), query, {}, data))
+        headers = {} if sha256 is None else {DIGEST: sha256}
+        etag = etag_of(self._send("PUT", ref, Asked(ref), query, headers, data))
         return Part(etag, len(data))
 
     def parts(self, ref: Reference, session: str) -> list[Part]:

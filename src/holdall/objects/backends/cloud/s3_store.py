@@ -15,7 +15,14 @@ from holdall.objects.backends.cloud.prefixes import root_of
 from holdall.objects.backends.cloud.requests import Requests
 from holdall.objects.backends.cloud.s3 import S3Service
 from holdall.objects.backends.cloud.settings import S3Settings
-from holdall.objects.backends.cloud.sigv4 import UNSIGNED, Key, presign, query_text, sign_headers
+from holdall.objects.backends.cloud.sigv4 import (
+    DIGEST,
+    UNSIGNED,
+    Key,
+    presign,
+    query_text,
+    sign_headers,
+)
 from holdall.objects.backends.cloud.store import CloudStore
 
 if TYPE_CHECKING:
@@ -35,7 +42,11 @@ _REGION = "us-east-1"
 
 @final
 class S3Requests(Requests):
-    """Requests to one bucket, signed by an access key."""
+    """Requests to one bucket, signed by an access key.
+
+    Attributes:
+        signs_bodies: Whether a large body is hashed, for its signature.
+    """
 
     def __init__(
         self,
@@ -56,6 +67,7 @@ class S3Requests(Requests):
         self._region = region
         self._credentials = credentials
         self._encrypted = parts.scheme == "https"
+        self.signs_bodies = credentials is not None and not self._encrypted
 
     def prepared(
         self, method: str, key: str, query: Mapping[str, str], headers: dict[str, str], body: Data
@@ -67,7 +79,8 @@ class S3Requests(Requests):
             return url, headers
         # Under TLS nobody can change a large body on the way, and hashing it costs as much as
         # sending it.
-        payload = UNSIGNED if self._encrypted and len(body) > 65536 else _digest(body)
+        payload = UNSIGNED if self._encrypted and len(body) > 65536 else headers.get(DIGEST)
+        payload = payload or hashlib.sha256(body).hexdigest()
         access, now = self._credentials.current(), datetime.now(UTC)
         return url, sign_headers(
             method, self._host, path, text, headers, payload, access, self._region, now
@@ -92,10 +105,6 @@ class S3Requests(Requests):
 
     def source(self, key: str) -> str:
         return self.quoted(f"{self._bucket}/{key}")
-
-
-def _digest(body: Data) -> str:
-    return hashlib.sha256(body).hexdigest()
 
 
 @final

@@ -87,6 +87,7 @@ class Service(ABC):
         longest_url: For how many seconds a signed URL can hold; None for any time.
         default_type: The content type that the service gives an object without one.
         puts_alone: Whether `put` must write every object, since obstore cannot.
+        signs_bodies: Whether the SHA-256 of a part is sent along.
     """
 
     capabilities: Capabilities
@@ -98,6 +99,7 @@ class Service(ABC):
     longest_url: int | None
     default_type: str
     puts_alone: bool
+    signs_bodies: bool = False
 
     @abstractmethod
     def attributes(self, options: WriteOptions) -> tuple[dict[str, str], dict[str, str]] | None:
@@ -175,8 +177,18 @@ class Service(ABC):
         """Begin an upload; answer what the service calls it."""
 
     @abstractmethod
-    def put_part(self, ref: Reference, session: str, number: int, data: Data) -> Part:
-        """Write one part, numbered from 1."""
+    def put_part(
+        self, ref: Reference, session: str, number: int, data: Data, sha256: str | None = None
+    ) -> Part:
+        """Write one part, numbered from 1.
+
+        Args:
+            ref: What it will be a part of.
+            session: What the service calls the upload.
+            number: Its place.
+            data: Its bytes.
+            sha256: Their SHA-256, hexadecimal, where it is known already.
+        """
 
     @abstractmethod
     def parts(self, ref: Reference, session: str) -> list[Part]:

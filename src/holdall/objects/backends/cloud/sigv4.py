@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 UNSIGNED = "UNSIGNED-PAYLOAD"
 """Stands for the digest of a body that is not signed."""
 
+DIGEST = "x-amz-content-sha256"
+"""The header with the digest of the body."""
+
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
@@ -71,7 +74,7 @@ def sign_headers(
         now: In UTC.
     """
     time = now.strftime("%Y%m%dT%H%M%SZ")
-    signed = {**headers, "host": host, "x-amz-content-sha256": payload, "x-amz-date": time}
+    signed = {**headers, "host": host, DIGEST: payload, "x-amz-date": time}
     if key.token is not None:
         signed["x-amz-security-token"] = key.token
     names, canonical = _canonical(method, path, query, signed, payload)

@@ -52,6 +52,7 @@ class CloudStore(ObjectStore):
         part_bytes = max(settings.part_size, container.service.least_part)
         self._reader = Reader(container)
         self._writer = Writer(container)
+        self._get, self._put = self._reader.get, self._writer.put
         self._staging = Staging(container, self._reader, self._writer, part_bytes)
         self._single_bytes = settings.single_size
 
@@ -90,9 +91,15 @@ class CloudStore(ObjectStore):
 
     def _check(self, ref: Reference) -> None:
         """Raise `InvalidKey` for an address outside, or one that is too long with the prefix."""
-        key = ref.key
-        if not key or not key.startswith(self._prefix) or not self._root.holds(ref):
-            ref.relative_to(self._root)
+        key, root = ref.key, self._root
+        # Nearly all were made from the root and share its texts.
+        same = ref.container is root.container and ref.scheme is root.scheme
+        if (
+            not key
+            or not key.startswith(self._prefix)
+            or not ((same and ref.host is root.host) or root.holds(ref))
+        ):
+            ref.relative_to(root)
             check_key("")
         if len(key) > MAX_KEY_BYTES // 4:
             check_key(key)
@@ -105,7 +112,7 @@ class CloudStore(ObjectStore):
         self._check(ref)
         if len(data) > self._single_bytes:
             return self._staging.put(ref, data, options)
-        return self._writer.put(ref, data, options)
+        return self._put(ref, data, options)
 
     async def upload(self, ref: Reference, options: WriteOptions, resume: str | None) -> Upload:
         self._check(ref)
@@ -119,7 +126,7 @@ class CloudStore(ObjectStore):
 
     def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
         self._check(ref)
-        return self._reader.get(ref, options)
+        return self._get(ref, options)
 
     async def head(self, ref: Reference, options: HeadOptions) -> ObjectMeta:
         self._check(ref)

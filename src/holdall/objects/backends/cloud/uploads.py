@@ -8,18 +8,17 @@ from anywhere, on services that list uploads and on those that do not.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 import uuid
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct, structs
 
-from holdall.core.errors import Corrupt, LimitExceeded, NotFound
+from holdall.core.errors import LimitExceeded, NotFound
 from holdall.core.reference import RESERVED_SEGMENT
-from holdall.objects.contract import Upload
+from holdall.objects.backends.cloud.sending import CloudUpload
 from holdall.objects.integrity import check_digests
 from holdall.objects.options import GET, WRITE, WriteOptions, check_write
 from holdall.objects.results import ObjectMeta, UploadInfo, UploadPage
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from holdall.objects.contract import Data
 
 _ID = re.compile(r"[0-9a-f]{32}\Z")
-_DOUBLES_EVERY = 1000
 _PAGE = 1000
 
 
@@ -79,7 +77,9 @@ class Staging:
         note = await self._read(resume) if _ID.match(resume) else None
         if note is None or note.key != ref.key:
             raise NotFound(f"{ref} has no upload {resume!r} to go on with", reference=ref)
-        upload = CloudUpload(self, ref, resume, note.options, note.part_bytes)
+        # Whoever goes on may ask for the digest, even if who began it did not.
+        options = structs.replace(note.options, digest=True)
+        upload = CloudUpload(self, ref, resume, options, note.part_bytes)
         try:
             parts = await container.run(container.service.parts, ref, note.session)
         except NotFound as error:
@@ -184,144 +184,3 @@ class Staging:
 
     def _ref(self, name: str) -> Reference:
         return self.container.root.known_child(f"{self._folder}/{name}")
-
-
-@final
-class CloudUpload(Upload):
-    """One upload: what has not made a part yet, and the parts that were sent."""
-
-    def __init__(
-        self,
-        staging: Staging,
-        ref: Reference,
-        name: str,
-        options: WriteOptions,
-        part_bytes: int,
-    ) -> None:
-        self._container = staging.container
-        self._staging = staging
-        self._options = options
-        self._part_bytes = part_bytes
-        self._session: str | None = None
-        self._parts: list[Part] = []
-        self._gathered = bytearray()
-        self._there: list[Part] = []
-        self._sha256 = hashlib.sha256()
-        self._md5: hashlib._Hash | None = (
-            hashlib.md5(usedforsecurity=False) if options.content_md5 else None
-        )
-        self._open = True
-        self.ref = ref
-        self.id = name
-        self.offset = 0
-
-    def go_on(self, session: str, parts: list[Part]) -> None:
-        """Take up what the service has: parts that are equal are not sent again.
-
-        It cannot be read back, so that nothing vouches for it but what is written now, from the
-        start.
-        """
-        self._session = session
-        self._there = parts
-
-    async def write(self, data: Data) -> None:
-        self._check_open()
-        self._sha256.update(data)
-        if self._md5 is not None:
-            self._md5.update(data)
-        self._gathered += data
-        self.offset += len(data)
-        while len(self._gathered) >= (size := self._next_size()):
-            await self._send(size)
-
-    async def digest(self) -> str:
-        self._check_open()
-        return self._sha256.hexdigest()
-
-    async def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
-        self._check_open()
-        self._check(size, sha256)
-        options = self._options
-        if sha256 is not None:
-            options = structs.replace(options, sha256=sha256)
-        if self._session is None:
-            # Nothing was sent yet, so that this is an object like any other.
-            meta = await self._staging.writer.put(self.ref, bytes(self._gathered), options)
-            self._open = False
-            return meta
-        if self._gathered or not self._parts:
-            await self._send(len(self._gathered))
-        meta = await self._staging.writer.finish(
-            self.ref, self._session, self._parts, options, self.offset
-        )
-        self._open = False
-        await self._staging.forget(self.id)
-        return meta
-
-    async def abort(self) -> None:
-        if not self._open:
-            return
-        self._open = False
-        if self._session is not None:
-            container = self._container
-            await container.run(container.service.drop, self.ref, self._session)
-            await self._staging.forget(self.id)
-
-    async def close(self) -> None:
-        if not self._open:
-            return
-        self._open = False
-        if self._session is None:
-            self._session = await self._begin()
-        least = self._container.service.least_part
-        if self._gathered and len(self._gathered) >= least:
-            await self._send(len(self._gathered))
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise NotFound(f"the upload {self.id!r} of {self.ref} has ended", reference=self.ref)
-
-    def _check(self, size: int | None, sha256: str | None) -> None:
-        if size is not None and size != self.offset:
-            raise Corrupt(
-                f"{self.ref}: {size} bytes were announced and {self.offset} came; "
-                "nothing is visible",
-                reference=self.ref,
-            )
-        for wanted in (sha256, self._options.sha256):
-            self._compare("SHA-256", wanted, self._sha256)
-        self._compare("MD5", self._options.content_md5, self._md5)
-
-    def _compare(self, name: str, wanted: str | None, found: hashlib._Hash | None) -> None:
-        if wanted is None:
-            return
-        assert found is not None
-        if found.hexdigest() != wanted.lower():
-            raise Corrupt(
-                f"{self.ref}: the bytes have {name} {found.hexdigest()}, "
-                f"and {wanted} was announced",
-                reference=self.ref,
-            )
-
-    def _next_size(self) -> int:
-        # As many parts as the service takes must hold the largest object that it takes.
-        return self._part_bytes << (len(self._parts) // _DOUBLES_EVERY)
-
-    async def _begin(self) -> str:
-        return await self._staging.begin(self.id, self.ref, self._options, self._part_bytes)
-
-    async def _send(self, size: int) -> None:
-        container = self._container
-        session = self._session = self._session or await self._begin()
-        with memoryview(self._gathered) as view:
-            data = bytes(view[:size])
-        number = len(self._parts) + 1
-        there = self._there[number - 1] if number <= len(self._there) else None
-        if there is None or there.size != size or there.md5 != _md5(data):
-            there = await container.run(container.service.put_part, self.ref, session, number, data)
-        self._parts.append(there)
-        del self._gathered[:size]
-
-
-def _md5(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
