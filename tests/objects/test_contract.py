@@ -3,6 +3,7 @@
 import ast
 import inspect
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,7 +46,7 @@ def _public(kind: type) -> set[str]:
         pytest.param(module, name, *method, id=f"{name}.{method[0]}")
         for module, name in CONTRACTS
         for method in _methods(module, name)
-        if method[0] != "__init__"
+        if method[0] != "__init__" and not re.match("_[^_]", method[0])
     ],
 )
 def test_each_method_is_abstract_or_final(

@@ -40,9 +40,16 @@ class HoldallError(Exception):
         message: What happened, to what, and the way out; printed as it stands.
         reference: The address that it is about, as text or `Reference`; None when there is none.
         transient: Whether the same call may succeed later; the class's own answer when None.
+
+    Attributes:
+        retry_after: For how many seconds the service asks not to be called again; None where it
+            does not say.
+        uncertain: Whether the answer to a change was lost, so that it may have been applied.
     """
 
     transient: bool = False
+    retry_after: float | None = None
+    uncertain: bool = False
 
     def __init__(
         self, message: str, *, reference: object | None = None, transient: bool | None = None

@@ -19,6 +19,7 @@ from holdall.core.errors import (
 )
 from holdall.core.reference import Reference
 from holdall.objects.contract import ObjectStore
+from holdall.objects.layers.layer import Layer
 from holdall.objects.options import (
     COPY,
     DELETE,
@@ -78,7 +79,8 @@ class AsyncDataStore:
             raise TypeError("a face stands before a store; holdall.open opens one by its address")
         self._store = store
         self._root = store.root
-        self._child = store.root.children(partial(_rare, store.root))
+        rare = partial(_rare, store.root, routed=store.capabilities.routes)
+        self._child = store.root.children(rare)
 
     # Addresses
 
@@ -86,6 +88,14 @@ class AsyncDataStore:
     def store(self) -> ObjectStore:
         """The store behind it, which keeps the contract for those who write stores."""
         return self._store
+
+    @property
+    def backend(self) -> ObjectStore:
+        """The store inside all layers, which has what is the service's own."""
+        store = self._store
+        while isinstance(store, Layer):
+            store = store.inner
+        return store
 
     @property
     def root(self) -> Reference:
@@ -549,11 +559,13 @@ def _checked(key: object) -> Reference:
     raise TypeError(f"a key is text or a Reference, not {type(key).__name__}{hint}")
 
 
-def _rare(root: Reference, key: str) -> Reference:
+def _rare(root: Reference, key: str, *, routed: bool) -> Reference:
     """The address, in a store opened at `root`, of what is not plainly a key."""
     if "://" not in key and not key.startswith("/"):
         return root.child(key)
     ref = Reference.parse(key)
+    if routed and "://" in key and not root.holds(ref):
+        return ref
     if key.startswith("/") and not root.holds(ref):
         raise InvalidKey(
             f"{key!r} is the path of a file, and does not lie under {root}. A key begins without "

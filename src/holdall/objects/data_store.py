@@ -54,6 +54,11 @@ class DataStore:
         return self._store
 
     @property
+    def backend(self) -> ObjectStore:
+        """The store inside all layers, which has what is the service's own."""
+        return self._face.backend
+
+    @property
     def root(self) -> Reference:
         """The address it was opened at."""
         return self._face.root

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdall.core.runtime.blocking import BlockingRuntime
 from holdall.objects.data_store import DataStore
-from holdall.objects.registry import open_store
+from holdall.objects.registry import REMOTE_LAYERS, open_store
 
 if TYPE_CHECKING:
     from holdall.objects.async_data_store import AsyncDataStore
@@ -22,11 +22,14 @@ def open(place: Place) -> DataStore:
             with `type` (or `url`) and the settings of that backend; or a `pathlib.Path`, which
             is a configuration where it leads to a file (TOML, YAML, JSON) and else a folder.
 
+    A remote store is opened with the layers `retry`, `breaker` and `timeout` around it, unless
+    its configuration has `layers`.
+
     Raises:
         InvalidConfig: No such backend, or a setting cannot be; names it.
         InvalidKey: The address is none.
     """
-    return DataStore(open_store(place, BlockingRuntime()))
+    return DataStore(open_store(place, BlockingRuntime(), REMOTE_LAYERS))
 
 
 def open_async(place: Place) -> AsyncDataStore:
@@ -38,4 +41,4 @@ def open_async(place: Place) -> AsyncDataStore:
     from holdall.core.runtime.loop import LoopRuntime
     from holdall.objects.async_data_store import AsyncDataStore
 
-    return AsyncDataStore(open_store(place, LoopRuntime()))
+    return AsyncDataStore(open_store(place, LoopRuntime(), REMOTE_LAYERS))

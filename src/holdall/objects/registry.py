@@ -8,7 +8,7 @@ store's class.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import parse_qsl
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from holdall.core.runtime import Runtime
 
 ENTRY_POINTS = "holdall.stores"
+
+REMOTE_LAYERS = ("retry", "breaker", "timeout")
+"""What `holdall.open` puts around a remote store by itself."""
 
 Place: TypeAlias = str | os.PathLike[str] | Reference | Mapping[str, Any]
 """A URL, a folder's path, a configuration file's path, a reference, or a configuration."""
@@ -72,17 +75,18 @@ class Plan(Struct, frozen=True):
     settings: Struct
     layers: Around | None = None
 
-    def open(self, runtime: Runtime, remote: Around = ()) -> ObjectStore:
+    def open(self, runtime: Runtime, remote: Sequence[Any] = ()) -> ObjectStore:
         """Open it.
 
         Args:
             runtime: How it waits.
-            remote: What stands around a remote store of whose layers nothing was said.
+            remote: What stands around a remote store of whose layers nothing was said: as
+                `layers` in a configuration.
         """
         store = self.kind.open(self.settings, runtime)
         if self.layers is not None:
             return around(store, self.layers)
-        return around(store, remote) if store.capabilities.remote else store
+        return around(store, read_layers(remote)) if store.capabilities.remote else store
 
     def configuration(self) -> dict[str, Any]:
         """What opens it again, without secrets that were given as text."""
@@ -90,7 +94,7 @@ class Plan(Struct, frozen=True):
         return plain if self.layers is None else plain | layers_configuration(self.layers)
 
 
-def open_store(place: Place, runtime: Runtime, remote: Around = ()) -> ObjectStore:
+def open_store(place: Place, runtime: Runtime, remote: Sequence[Any] = ()) -> ObjectStore:
     """Open a store; arguments and errors of `plan_store`, and of `Plan.open`."""
     return plan_store(place).open(runtime, remote)
 

@@ -40,6 +40,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
         local: Objects are files on this machine, at the `path` of their reference.
         durable: A write that was answered outlives a power cut.
         remote: A service answers over a network: calls can be slow, refused or lost.
+        routes: It takes references that do not lie under its root, and finds their store.
         max_metadata_bytes: How much metadata an object may have; None for no limit.
         max_object_bytes: How large an object may be; None for no limit.
     """
@@ -57,6 +58,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     local: bool = False
     durable: bool = True
     remote: bool = False
+    routes: bool = False
     max_metadata_bytes: int | None = None
     max_object_bytes: int | None = None
 

@@ -8,17 +8,21 @@ blocks the thread, so that `drive` runs such a coroutine to its end with one ste
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
     from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
     from typing import TypeVarTuple, Unpack
 
     Ts = TypeVarTuple("Ts")
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+DEADLINE = "the deadline"
+"""What an error calls a deadline that has no other name."""
 
 
 class SingleFlight(Protocol):
@@ -30,6 +34,25 @@ class SingleFlight(Protocol):
         An error goes to all of them. When the caller that runs it is interrupted or cancelled,
         the others still get an answer.
         """
+
+
+class Semaphore(Protocol):
+    """Slots that are taken and given back: by `async with`, or one call each."""
+
+    async def acquire(self) -> Literal[True]:
+        """Take a slot; waits until there is one."""
+
+    def release(self) -> None:
+        """Give a slot back, in the thread of the loop where there is one."""
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
 
 
 class Runtime(ABC):
@@ -65,8 +88,8 @@ class Runtime(ABC):
         """A new lock, for `async with`."""
 
     @abstractmethod
-    def semaphore(self, slots: int) -> AbstractAsyncContextManager[object]:
-        """A new semaphore with so many slots, for `async with`."""
+    def semaphore(self, slots: int) -> Semaphore:
+        """A new semaphore with so many slots."""
 
     @abstractmethod
     def single_flight(self) -> SingleFlight:
@@ -87,8 +110,12 @@ class Runtime(ABC):
         """
 
     @abstractmethod
-    def deadline(self, seconds: float) -> AbstractAsyncContextManager[object]:
+    def deadline(self, seconds: float, what: str = DEADLINE) -> AbstractAsyncContextManager[object]:
         """Limit what happens inside, for `async with`; the tightest of nested ones counts.
+
+        Args:
+            seconds: How long, from now.
+            what: What its error calls it; names the setting that it comes from.
 
         On a loop the body is cancelled. In blocking mode the deadline is checked before each
         call, each chunk and each sleep, and a call that has begun ends by its own time-out.

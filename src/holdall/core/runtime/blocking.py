@@ -8,12 +8,12 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from msgspec import Struct
 
 from holdall.core.errors import Timeout
-from holdall.core.runtime import Runtime, iterate
+from holdall.core.runtime import DEADLINE, Runtime, iterate
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -97,24 +97,41 @@ class _Interrupted(BaseException):
 
 
 class _Scope:
-    """A deadline, or the life of a `map`; the ones around it count too."""
+    """A deadline, or the life of a `map`; the ones around it count too.
 
-    __slots__ = ("_ended", "_expires", "_parent", "_seconds")
+    Args:
+        seconds: How long from now.
+        parent: The one around it.
+        what: What the error calls it.
+        ended: Set when the `map` has ended; None for a deadline, which ends with those around.
+    """
 
-    def __init__(self, seconds: float, parent: _Scope | None) -> None:
+    __slots__ = ("_ended", "_expires", "_parent", "_seconds", "_what")
+
+    def __init__(
+        self,
+        seconds: float,
+        parent: _Scope | None,
+        what: str = "",
+        ended: threading.Event | None = None,
+    ) -> None:
         self._seconds = seconds
+        self._what = what
         self._expires = time.monotonic() + seconds
         self._parent = parent
-        self._ended = threading.Event()
+        self._ended: threading.Event | None = ended
+        if ended is None and parent is not None:
+            self._ended = parent._ended
 
     def end(self) -> None:
+        assert self._ended is not None
         self._ended.set()
 
     def check(self) -> None:
-        if self._ended.is_set():
+        if self._ended is not None and self._ended.is_set():
             raise _Interrupted
         if time.monotonic() >= self._expires:
-            raise Timeout(f"the deadline of {self._seconds:g} s has passed")
+            raise Timeout(f"{self._what} of {self._seconds:g} s has passed")
         if self._parent is not None:
             self._parent.check()
 
@@ -126,7 +143,8 @@ class _Scope:
         end = time.monotonic() + seconds
         self.check()
         while (left := min(end - time.monotonic(), self.remaining())) > 0:
-            self._ended.wait(min(left, _PIECE_SECONDS))
+            wait = time.sleep if self._ended is None else self._ended.wait
+            wait(min(left, _PIECE_SECONDS))
             self.check()
         self.check()
 
@@ -199,7 +217,7 @@ class BlockingRuntime(Runtime):
             async for item in iterate(items):
                 yield await function(item)
             return
-        scope = _Scope(_FOREVER, _scope.get())
+        scope = _Scope(_FOREVER, _scope.get(), ended=threading.Event())
         pending: deque[Future[R]] = deque()
         failures: list[BaseException] = []
         # A pool of its own for each call: nested calls cannot wait for one another's threads.
@@ -222,8 +240,8 @@ class BlockingRuntime(Runtime):
                 for future in pending:
                     future.cancel()
 
-    def deadline(self, seconds: float) -> _Deadline:
-        return _Deadline(seconds)
+    def deadline(self, seconds: float, what: str = DEADLINE) -> _Deadline:
+        return _Deadline(seconds, what)
 
 
 def _work(
@@ -245,11 +263,14 @@ def _work(
 
 
 class _Deadline:
-    def __init__(self, seconds: float) -> None:
+    __slots__ = ("_seconds", "_token", "_what")
+
+    def __init__(self, seconds: float, what: str) -> None:
         self._seconds = seconds
+        self._what = what
 
     async def __aenter__(self) -> None:
-        self._token = _scope.set(_Scope(self._seconds, _scope.get()))
+        self._token = _scope.set(_Scope(self._seconds, _scope.get(), self._what))
 
     async def __aexit__(
         self,
@@ -266,9 +287,17 @@ class _Gate:
     def __init__(self, primitive: threading.Lock | threading.Semaphore) -> None:
         self._primitive = primitive
 
+    async def acquire(self) -> Literal[True]:
+        if not self._primitive.acquire(blocking=False):
+            while not self._primitive.acquire(timeout=_piece()):
+                _check()
+        return True
+
+    def release(self) -> None:
+        self._primitive.release()
+
     async def __aenter__(self) -> None:
-        while not self._primitive.acquire(timeout=_piece()):
-            _check()
+        await self.acquire()
 
     async def __aexit__(
         self,

@@ -9,7 +9,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from holdall.core.errors import Timeout
-from holdall.core.runtime import Runtime, iterate
+from holdall.core.runtime import DEADLINE, Runtime, iterate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
@@ -100,7 +100,7 @@ class LoopRuntime(Runtime):
             await asyncio.gather(*pending, return_exceptions=True)
 
     @asynccontextmanager
-    async def deadline(self, seconds: float) -> AsyncIterator[None]:
+    async def deadline(self, seconds: float, what: str = DEADLINE) -> AsyncIterator[None]:
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
@@ -109,7 +109,7 @@ class LoopRuntime(Runtime):
                 yield
         except TimeoutError as error:
             if limit.expired() and not isinstance(error, Timeout):
-                raise Timeout(f"the deadline of {seconds:g} s has passed") from error
+                raise Timeout(f"{what} of {seconds:g} s has passed") from error
             raise
 
 

@@ -55,7 +55,9 @@ if TYPE_CHECKING:
         WriteOptions,
     )
 
-CAPABILITIES = Capabilities(resume="staged", durable=False, max_object_bytes=MAX_OBJECT_BYTES)
+CAPABILITIES = Capabilities(
+    resume="staged", durable=False, remote=True, max_object_bytes=MAX_OBJECT_BYTES
+)
 
 
 @final

@@ -1,0 +1,161 @@
+"""What a store did: how often, for how long, how many bytes, and what went wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar, cast, final
+
+from msgspec import Struct
+
+from holdall.objects.layers.layer import Call, Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from holdall.objects.contract import ObjectStore
+    from holdall.objects.results import ObjectStream
+
+T = TypeVar("T")
+
+
+class Recorder(Protocol):
+    """Takes what a metrics layer measures; called from many threads, and must not raise."""
+
+    def record(
+        self, operation: str, seconds: float, read: int, written: int, error: str | None
+    ) -> None:
+        """One call is over.
+
+        Args:
+            operation: The method of the contract, or a step: see `Call.operation`.
+            seconds: How long it took, waiting included.
+            read: How many bytes of bodies it gave.
+            written: How many bytes of bodies it took.
+            error: The kind of its error, such as `NotFound`; None when it went well.
+        """
+
+
+class OperationCount(NamedTuple):
+    """The calls of one operation.
+
+    Args:
+        calls: How many, the failed ones among them.
+        seconds: How long they took together.
+        read: How many bytes of bodies they gave.
+        written: How many bytes of bodies they took.
+        errors: How many failed, by kind.
+    """
+
+    calls: int
+    seconds: float
+    read: int
+    written: int
+    errors: Mapping[str, int]
+
+
+@final
+class Counters:
+    """The recorder that a metrics layer has unless it is given another: numbers in memory."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._sums: dict[str, list[Any]] = {}
+        self._errors: dict[tuple[str, str], int] = {}
+
+    def record(
+        self, operation: str, seconds: float, read: int, written: int, error: str | None
+    ) -> None:
+        with self._guard:
+            sums = self._sums.get(operation)
+            if sums is None:
+                sums = self._sums[operation] = [0, 0.0, 0, 0]
+            sums[0] += 1
+            sums[1] += seconds
+            sums[2] += read
+            sums[3] += written
+            if error is not None:
+                kind = (operation, error)
+                self._errors[kind] = self._errors.get(kind, 0) + 1
+
+    def snapshot(self) -> dict[str, OperationCount]:
+        """The counts so far, by operation."""
+        with self._guard:
+            kinds: dict[str, dict[str, int]] = {operation: {} for operation in self._sums}
+            for (operation, kind), count in self._errors.items():
+                kinds[operation][kind] = count
+            return {
+                operation: OperationCount(sums[0], sums[1], sums[2], sums[3], kinds[operation])
+                for operation, sums in self._sums.items()
+            }
+
+
+class MetricsSettings(Struct, frozen=True, kw_only=True):
+    """Settings of the layer `metrics`; there are none."""
+
+
+@final
+class Metrics(Layer):
+    """Tells a recorder of every call, and of every step of a body or an upload.
+
+    Nothing is shared between stores: each has a recorder of its own unless it is given one.
+
+    Args:
+        inner: The store that it stands around.
+        settings: There are none.
+        recorder: Takes the measurements; `Counters` when None.
+        clock: Seconds that only grow.
+    """
+
+    name: ClassVar[str] = "metrics"
+    settings_type = MetricsSettings
+    steps: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        inner: ObjectStore,
+        settings: MetricsSettings | None = None,
+        *,
+        recorder: Recorder | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        super().__init__(inner, settings)
+        self._recorder = Counters() if recorder is None else recorder
+        self._clock = clock
+
+    @property
+    def recorder(self) -> Recorder:
+        """What takes the measurements."""
+        return self._recorder
+
+    @classmethod
+    def of(cls, store: ObjectStore) -> Metrics | None:
+        """The metrics layer among those around a store; None when there is none."""
+        while isinstance(store, Layer):
+            if isinstance(store, Metrics):
+                return store
+            store = store.inner
+        return None
+
+    async def around(self, call: Call[T]) -> T:
+        begun = self._clock()
+        try:
+            answer = await call.send()
+        except BaseException as error:
+            seconds = self._clock() - begun
+            self._recorder.record(call.operation, seconds, 0, 0, type(error).__name__)
+            raise
+        seconds = self._clock() - begun
+        read = written = 0
+        operation = call.operation
+        if operation == "get":
+            stream = cast("ObjectStream", answer)
+            read = 0 if stream.whole is None else stream.length
+        elif operation == "put":
+            written = len(call.args[1])
+        elif operation == "read":
+            read = len(cast("bytes", answer))
+        elif operation == "write":
+            written = len(call.args[0])
+        self._recorder.record(operation, seconds, read, written, None)
+        return answer

@@ -1,0 +1,209 @@
+"""Retry: what failed for a moment is tried again."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, final
+
+from msgspec import Struct
+
+from holdall.core.errors import CircuitOpen, HoldallError
+from holdall.objects.layers.layer import Call, Layer
+from holdall.objects.layers.retry_stream import RetryStream
+from holdall.objects.results import DeleteFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from holdall.objects.contract import ObjectStore
+
+T = TypeVar("T")
+
+_NOTHING = timedelta(0)
+
+
+class RetrySettings(Struct, frozen=True, kw_only=True):
+    """Settings of the layer `retry`.
+
+    Args:
+        max_retries: How often a call is sent again, at most.
+        delay: The longest wait before the first retry; doubled for each one after it. How long a
+            wait is, is drawn between nothing and this, so that callers do not come back at once.
+        max_delay: What doubling does not exceed. Only a service that asks for more time gets it.
+        budget: How long a call may take with all its tries and waits: no wait begins that would
+            end later. None or 0 for no limit.
+    """
+
+    max_retries: int = 3
+    delay: timedelta = timedelta(milliseconds=100)
+    max_delay: timedelta = timedelta(seconds=5)
+    budget: timedelta | None = timedelta(seconds=60)
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if value is not None and value < (0 if name == "max_retries" else _NOTHING):
+                raise ValueError(f"{name} is {value}: below 0")
+
+
+@final
+class Retry(Layer):
+    """Sends again what failed for a moment, and reads on where a body broke off.
+
+    Only errors that are `transient` lead to another try, and only calls that may be repeated:
+    no conditional write, no move, no step of an upload. What the breaker refused is not tried
+    again. A service that says how long to wait (`retry_after` of the error) is not asked sooner.
+
+    The error of the last try is raised as it came. A note on it says how many tries there were.
+
+    A body that breaks off is opened again at the next byte, under the etag that it had. Each
+    break has all the tries and all the time of a call. Of a delete of many, only those are sent
+    again that failed for a moment.
+
+    Args:
+        inner: The store that it stands around.
+        settings: See `RetrySettings`; the defaults when None.
+        clock: Seconds that only grow; for tests.
+        chance: Draws from 0 to 1; for tests.
+    """
+
+    name: ClassVar[str] = "retry"
+    settings_type = RetrySettings
+
+    def __init__(
+        self,
+        inner: ObjectStore,
+        settings: Struct | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        super().__init__(inner, settings)
+        mine = self._settings
+        assert isinstance(mine, RetrySettings)
+        self.clock = clock
+        self._chance = chance
+        self._max_retries = mine.max_retries
+        self._delay = mine.delay.total_seconds()
+        self._max_delay = mine.max_delay.total_seconds()
+        self._budget = mine.budget.total_seconds() if mine.budget else float("inf")
+
+    async def around(self, call: Call[T]) -> T:
+        if call.operation == "delete":
+            return cast("T", await self._delete(call))
+        started = self.clock()
+        tries = None
+        while True:
+            try:
+                answer: Any = await call.send()
+            except HoldallError as error:
+                if not call.repeatable:
+                    raise
+                tries = tries or self.tries(started)
+                pause = tries.pause(error)
+                if pause is None:
+                    raise
+            else:
+                if call.operation == "get" and answer.whole is None:
+                    answer = RetryStream(self, call.refs[0], answer)
+                return cast("T", answer)
+            # Outside of the except block: by now the error, and with it what its frames hold,
+            # is gone.
+            await self.runtime.sleep(pause)
+
+    async def _delete(self, call: Call[Any]) -> Sequence[DeleteFailure]:
+        """Delete; send only those again that failed for a moment."""
+        refs, options = call.args
+        started = self.clock()
+        tries = None
+        for_good: list[DeleteFailure] = []
+        while True:
+            try:
+                failures: Sequence[DeleteFailure] = await call.function(refs, options)
+            except HoldallError as error:
+                if not call.repeatable:
+                    raise
+                tries = tries or self.tries(started)
+                pause = tries.pause(error)
+                if pause is None:
+                    if len(refs) == len(call.refs):
+                        raise
+                    # Others are deleted, or failed for good, which only an answer can tell.
+                    return [*for_good, *(DeleteFailure(ref, error) for ref in refs)]
+            else:
+                again = [failure for failure in failures if passes(failure.error)]
+                if not again or not call.repeatable:
+                    return [*for_good, *failures] if for_good else failures
+                for_good += [failure for failure in failures if not passes(failure.error)]
+                tries = tries or self.tries(started)
+                pause = tries.pause(*(failure.error for failure in again))
+                if pause is None:
+                    return [*for_good, *again]
+                refs = [failure.ref for failure in again]
+            await self.runtime.sleep(pause)
+
+    def tries(self, started: float) -> Tries:
+        """The tries of a call that began at this time and has just failed."""
+        return Tries(self, started)
+
+    def wait(self, retry: int) -> float:
+        """How many seconds to wait before a retry, counted from 1."""
+        # An exponent that is limited, since nothing limits how many retries there are.
+        return self._chance() * min(self._max_delay, self._delay * 2.0 ** min(retry - 1, 64))
+
+    @property
+    def max_retries(self) -> int:
+        """How often a call is sent again, at most."""
+        return self._max_retries
+
+    @property
+    def budget(self) -> float:
+        """How many seconds a call may take; infinity for no limit."""
+        return self._budget
+
+
+@final
+class Tries:
+    """The tries of one call, from its first failure on.
+
+    Args:
+        retry: The layer.
+        started: When the first one began, by the layer's clock.
+    """
+
+    __slots__ = ("_made", "_retry", "_started")
+
+    def __init__(self, retry: Retry, started: float) -> None:
+        self._retry = retry
+        self._started = started
+        self._made = 0
+
+    def pause(self, *errors: HoldallError) -> float | None:
+        """How many seconds to wait before the next try, after errors of this one.
+
+        Returns:
+            None when there is no next one; a note on each error then says how many there were.
+        """
+        self._made += 1
+        took = self._retry.clock() - self._started
+        reason = ""
+        if all(map(passes, errors)) and self._made <= self._retry.max_retries:
+            asked = max((error.retry_after or 0.0 for error in errors), default=0.0)
+            # Not sooner than the service asked, and all callers not at once.
+            pause = asked + self._retry.wait(self._made)
+            if took + pause <= self._retry.budget:
+                return pause
+            wanted = f"the service asks for {asked:g} s" if asked else f"a wait of {pause:.3g} s"
+            reason = f"; {wanted}, beyond the budget of {self._retry.budget:g} s"
+        if self._made > 1 or reason:
+            times = "1 try" if self._made == 1 else f"{self._made} tries"
+            for error in {id(error): error for error in errors}.values():  # some share one
+                error.add_note(f"after {times} in {took:.3g} s{reason}")
+        return None
+
+
+def passes(error: HoldallError) -> bool:
+    """Whether the same call may go well in a moment, as far as retrying is concerned."""
+    return error.transient and not isinstance(error, CircuitOpen)
