@@ -13,13 +13,14 @@ from holdall.core.errors import (
     Corrupt,
     InvalidKey,
     InvalidRange,
+    LimitExceeded,
     NotFound,
     PartialFailure,
     Unavailable,
+    Unsupported,
 )
 from holdall.core.reference import Reference
 from holdall.objects.contract import ObjectStore
-from holdall.objects.layers.layer import Layer
 from holdall.objects.options import (
     COPY,
     DELETE,
@@ -48,11 +49,13 @@ from holdall.objects.writer import AsyncObjectWriter, write_stream
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import AsyncIterator, Iterable
+    import os
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from types import TracebackType
 
     from holdall.core.errors import HoldallError
     from holdall.objects.contract import Data, Upload
+    from holdall.objects.layers.metrics import Recorder
     from holdall.objects.results import Capabilities, ObjectMeta, ObjectStream, Page, UploadInfo
     from holdall.objects.sources import Writable
 
@@ -72,15 +75,101 @@ class AsyncDataStore:
 
     Args:
         store: The store that it stands before; closed with it.
+        max_download: How many bytes `read` answers at most of a whole object, unless it is said;
+            0 for no limit.
+        expires: For how long a signed URL holds, unless it is said.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        *,
+        max_download: int = 0,
+        expires: timedelta = timedelta(hours=1),
+    ) -> None:
         if not isinstance(store, ObjectStore):
             raise TypeError("a face stands before a store; holdall.open opens one by its address")
         self._store = store
+        self._take(store, max_download, expires)
+
+    def _take(self, store: ObjectStore, max_download: int, expires: timedelta) -> None:
         self._root = store.root
         rare = partial(_rare, store.root, routed=store.capabilities.routes)
         self._child = store.root.children(rare)
+        self._max_download = max_download
+        self._expires = expires
+
+    # Configuring
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        metrics: Recorder | None = None,
+    ) -> AsyncDataStore:
+        """Put a store together from a configuration: backends, layers, routing and limits.
+
+        Args:
+            config: Settings, or the path of a file of them (TOML, YAML, JSON), as
+                `StorageSettings` has them; None for the variables `HOLDALL_STORAGE_…`.
+            metrics: Takes the measurements; counters in memory when None.
+
+        Raises:
+            InvalidConfig: A setting cannot be; names it and the way out.
+        """
+        from holdall.core.runtime.loop import LoopRuntime
+        from holdall.objects.assembly import assemble
+        from holdall.objects.switch import Switch
+
+        made = assemble(config, LoopRuntime(), metrics)
+        return cls(Switch(made.store), max_download=made.max_download, expires=made.expires)
+
+    async def refresh_config(
+        self,
+        config: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        metrics: Recorder | None = None,
+    ) -> None:
+        """Exchange the whole store for one of another configuration.
+
+        What is under way ends on the old store, which is closed then. An invalid configuration
+        changes nothing.
+
+        Args:
+            config: As for `from_config`.
+            metrics: Takes the measurements; the recorder of before when None.
+
+        Raises:
+            InvalidConfig: A setting cannot be.
+            Unsupported: The store was not opened by `from_config`.
+        """
+        from holdall.objects.assembly import assemble
+        from holdall.objects.layers.metrics import Metrics
+        from holdall.objects.switch import Switch
+
+        if not isinstance(self._store, Switch):
+            raise Unsupported("only a store that from_config opened takes another configuration")
+        before = Metrics.of(self._store)
+        if metrics is None and before is not None:
+            metrics = before.recorder
+        made = assemble(config, self._store.runtime, metrics)
+        await self._store.change(made.store)
+        self._take(made.store, made.max_download, made.expires)
+
+    def describe(self) -> str:
+        """What it is made of, a line a part: layers from the outside, then the backends."""
+        from holdall.objects.assembly import describe
+
+        return describe(self._store)
+
+    @property
+    def max_download(self) -> int:
+        """How many bytes `read` answers at most of a whole object; 0 for no limit."""
+        return self._max_download
+
+    @property
+    def expires(self) -> timedelta:
+        """For how long a signed URL holds, unless it is said."""
+        return self._expires
 
     # Addresses
 
@@ -93,8 +182,8 @@ class AsyncDataStore:
     def backend(self) -> ObjectStore:
         """The store inside all layers, which has what is the service's own."""
         store = self._store
-        while isinstance(store, Layer):
-            store = store.inner
+        while behind := store._behind():
+            store = behind[0]
         return store
 
     @property
@@ -262,13 +351,19 @@ class AsyncDataStore:
             start: The first byte; below 0 counts from the end.
             end: The byte after the last one; None for the end of the object.
             if_match: Read only if it has this etag.
-            max_size: Refuse more bytes than this.
+            max_size: Refuse more bytes than this; 0 for no limit. When None it is the store's
+                `max_download` for a whole object, and no limit for a range.
 
         Raises:
             InvalidRange: The range begins outside of the object.
             LimitExceeded: There is more to read than `max_size`.
             PreconditionFailed: It has another etag.
         """
+        if max_size is None and self._max_download and not start and end is None:
+            try:
+                return await self.read(key, if_match=if_match, max_size=self._max_download)
+            except LimitExceeded as error:
+                raise _above_setting(error, self._max_download) from error
         options = GET
         if start or end is not None or if_match is not None or max_size:
             if if_match is not None:
@@ -513,18 +608,25 @@ class AsyncDataStore:
         key: str | Reference,
         method: str = "GET",
         *,
-        expires: timedelta = timedelta(hours=1),
+        expires: timedelta | None = None,
         content_type: str | None = None,
         content_md5: str | None = None,
     ) -> str:
         """Answer a URL that lets its holder `GET`, `PUT` or `DELETE` one object for a while.
+
+        Args:
+            key: Which.
+            method: What its holder may do.
+            expires: For how long; an hour when None, or what the configuration says.
+            content_type: What a PUT must send.
+            content_md5: Hexadecimal MD5 of what a PUT must send.
 
         Raises:
             Unsupported: The store has no such URLs (`capabilities.sign`).
         """
         options = SignOptions(
             method=method,
-            expires=expires.total_seconds(),
+            expires=(self._expires if expires is None else expires).total_seconds(),
             content_type=content_type,
             content_md5=content_md5,
         )
@@ -549,7 +651,8 @@ class AsyncDataStore:
         return f"AsyncDataStore({str(self._root)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AsyncDataStore, (self._store,)
+        again = partial(AsyncDataStore, max_download=self._max_download, expires=self._expires)
+        return again, (self._store,)
 
 
 def _checked(key: object) -> Reference:
@@ -575,3 +678,12 @@ def _rare(root: Reference, key: str, *, routed: bool) -> Reference:
     if not ref.relative_to(root):
         raise InvalidKey(f"{ref} is the store itself and no object", reference=ref)
     return ref
+
+
+def _above_setting(error: LimitExceeded, limit: int) -> LimitExceeded:
+    return LimitExceeded(
+        f"{error.reference}: it has more than {limit} bytes, which is what the setting "
+        f"limits.max_download_mbs ({limit / 1024**2:g}) allows. Raise it (0 for no limit), read "
+        "with max_size=0, or stream it",
+        reference=error.reference,
+    )

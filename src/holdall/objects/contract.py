@@ -16,7 +16,7 @@ from holdall.core.secrets import Secret
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from holdall.core.reference import Reference
@@ -284,6 +284,17 @@ class ObjectStore(ABC):
     def _configuration(self) -> dict[str, Any]:
         """What `config_json` writes down. A store around others replaces it, to name those."""
         return {"type": self.type, **plain_settings(self._settings)}
+
+    def _behind(self) -> Sequence[ObjectStore]:
+        """The stores that it stands before. A store around others replaces it, to name those."""
+        return ()
+
+    @final
+    def stores(self) -> Iterator[ObjectStore]:
+        """Go through this store and those inside of it, from the outside."""
+        yield self
+        for inner in self._behind():
+            yield from inner.stores()
 
     @final
     @staticmethod

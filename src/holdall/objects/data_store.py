@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack, final
 
-from holdall.core.runtime.blocking import drive, drive_iterator
+from holdall.core.runtime.blocking import BlockingRuntime, drive, drive_iterator
 from holdall.objects.async_data_store import AsyncDataStore
 from holdall.objects.options import GET, HEAD, HEAD_TAGS, PAGE_ITEMS, PART_BYTES, WRITE
 from holdall.objects.reader import ObjectReader
@@ -15,11 +16,13 @@ from holdall.objects.writer import BlockingUpload, ObjectWriter
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Iterable, Iterator
+    import os
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
     from holdall.core.reference import Reference
     from holdall.objects.contract import Data, ObjectStore
+    from holdall.objects.layers.metrics import Recorder
     from holdall.objects.results import Capabilities, ObjectMeta, Page, UploadInfo
     from holdall.objects.sources import Stream, Writable, WriteKeywords
 
@@ -37,14 +40,77 @@ class DataStore:
 
     Args:
         store: The store that it stands before, with a blocking runtime; closed with it.
+        max_download: How many bytes `read` answers at most of a whole object, unless it is said;
+            0 for no limit.
+        expires: For how long a signed URL holds, unless it is said.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
-        self._face = AsyncDataStore(store)
+    def __init__(
+        self,
+        store: ObjectStore,
+        *,
+        max_download: int = 0,
+        expires: timedelta = timedelta(hours=1),
+    ) -> None:
+        self._face = AsyncDataStore(store, max_download=max_download, expires=expires)
         self._store = store
         # Looked up once, for what is called most.
         self._reference = self._face.reference
         self._get, self._head, self._put = store.get, store.head, store.put
+
+    # Configuring
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        metrics: Recorder | None = None,
+    ) -> DataStore:
+        """Put a store together from a configuration: backends, layers, routing and limits.
+
+        Args:
+            config: Settings, or the path of a file of them (TOML, YAML, JSON), as
+                `StorageSettings` has them; None for the variables `HOLDALL_STORAGE_…`.
+            metrics: Takes the measurements; counters in memory when None.
+
+        Raises:
+            InvalidConfig: A setting cannot be; names it and the way out.
+        """
+        from holdall.objects.assembly import assemble
+        from holdall.objects.switch import Switch
+
+        made = assemble(config, BlockingRuntime(), metrics)
+        return cls(Switch(made.store), max_download=made.max_download, expires=made.expires)
+
+    def refresh_config(
+        self,
+        config: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        metrics: Recorder | None = None,
+    ) -> None:
+        """Exchange the whole store for one of another configuration.
+
+        What is under way ends on the old store, which is closed then. An invalid configuration
+        changes nothing.
+
+        Raises:
+            InvalidConfig: A setting cannot be.
+            Unsupported: The store was not opened by `from_config`.
+        """
+        drive(self._face.refresh_config(config, metrics))
+
+    def describe(self) -> str:
+        """What it is made of, a line a part: layers from the outside, then the backends."""
+        return self._face.describe()
+
+    @property
+    def max_download(self) -> int:
+        """How many bytes `read` answers at most of a whole object; 0 for no limit."""
+        return self._face.max_download
+
+    @property
+    def expires(self) -> timedelta:
+        """For how long a signed URL holds, unless it is said."""
+        return self._face.expires
 
     # Addresses
 
@@ -193,14 +259,16 @@ class DataStore:
             start: The first byte; below 0 counts from the end.
             end: The byte after the last one; None for the end of the object.
             if_match: Read only if it has this etag.
-            max_size: Refuse more bytes than this.
+            max_size: Refuse more bytes than this; 0 for no limit. When None it is the store's
+                `max_download` for a whole object, and no limit for a range.
 
         Raises:
             InvalidRange: The range begins outside of the object.
             LimitExceeded: There is more to read than `max_size`.
             PreconditionFailed: It has another etag.
         """
-        if start or end is not None or if_match is not None or max_size:
+        limited = max_size or (max_size is None and self._face.max_download)
+        if start or end is not None or if_match is not None or limited:
             return drive(
                 self._face.read(key, start=start, end=end, if_match=if_match, max_size=max_size)
             )
@@ -371,11 +439,18 @@ class DataStore:
         key: str | Reference,
         method: str = "GET",
         *,
-        expires: timedelta = timedelta(hours=1),
+        expires: timedelta | None = None,
         content_type: str | None = None,
         content_md5: str | None = None,
     ) -> str:
         """Answer a URL that lets its holder `GET`, `PUT` or `DELETE` one object for a while.
+
+        Args:
+            key: Which.
+            method: What its holder may do.
+            expires: For how long; an hour when None, or what the configuration says.
+            content_type: What a PUT must send.
+            content_md5: Hexadecimal MD5 of what a PUT must send.
 
         Raises:
             Unsupported: The store has no such URLs (`capabilities.sign`).
@@ -405,4 +480,6 @@ class DataStore:
         return f"DataStore({str(self.root)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return DataStore, (self.store,)
+        face = self._face
+        again = partial(DataStore, max_download=face.max_download, expires=face.expires)
+        return again, (self._store,)

@@ -129,6 +129,11 @@ def plan_store(place: Place) -> Plan:
     return _plan_url(place, {}, None, None)
 
 
+def backend_name(name: str) -> str:
+    """The name of a backend, for a name or synonym in any case: `minio` is `s3`."""
+    return _SYNONYMS.get(name.lower(), name.lower())
+
+
 def store_class(name: str) -> type[ObjectStore]:
     """The class of a backend, by scheme or `type`.
 

@@ -128,6 +128,9 @@ class Router(ObjectStore):
         """The store that keys belong to."""
         return self._primary
 
+    def _behind(self) -> tuple[ObjectStore, ...]:
+        return self.opened
+
     @property
     def opened(self) -> tuple[ObjectStore, ...]:
         """The stores that are open by now, the primary one first."""

@@ -29,7 +29,7 @@ Open = Callable[..., holdall.DataStore]
 
 
 def _opener(**place: Any) -> Open:
-    return lambda **settings: holdall.open({**place, **settings})
+    return lambda **settings: holdall.open({"layers": [], **place, **settings})
 
 
 @pytest.fixture

@@ -65,7 +65,13 @@ def store(request: pytest.FixtureRequest, rogue: Rogue) -> holdall.DataStore:
         "az": {"container": "b", "account_name": "acc", "account_key": "aHVudGVyMg=="},
         "gs": {"bucket": "b", "token": _SECRET},
     }
-    common = {"type": request.param, "endpoint": rogue.url, "check": False, "timeout": 0.5}
+    common = {
+        "type": request.param,
+        "endpoint": rogue.url,
+        "check": False,
+        "timeout": 0.5,
+        "layers": [],
+    }
     return holdall.open({**common, **kinds[request.param]})
 
 

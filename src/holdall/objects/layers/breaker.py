@@ -102,15 +102,14 @@ class Breaker(Layer):
         Raises:
             Unsupported: It has none.
         """
-        inside = store if isinstance(store, ObjectStore) else store.store
-        while isinstance(inside, Layer):
-            if isinstance(inside, cls):
-                return inside
-            inside = inside.inner
+        outside = store if isinstance(store, ObjectStore) else store.store
+        for one in outside.stores():
+            if isinstance(one, cls):
+                return one
         raise Unsupported(
-            f"{inside.root} has no circuit breaker: name 'breaker' in 'layers' of its "
+            f"{outside.root} has no circuit breaker: name 'breaker' in 'layers' of its "
             "configuration, or put one around it with resilient(store)",
-            reference=inside.root,
+            reference=outside.root,
         )
 
     async def around(self, call: Call[T]) -> T:

@@ -168,6 +168,10 @@ class Layer(ObjectStore):
         return {**inside, "layers": [mine, *inside.get("layers", ())]}
 
     @final
+    def _behind(self) -> tuple[ObjectStore]:
+        return (self._inner,)
+
+    @final
     def put(
         self, ref: Reference, data: Data, options: WriteOptions
     ) -> Coroutine[Any, Any, ObjectMeta]:

@@ -130,12 +130,8 @@ class Metrics(Layer):
 
     @classmethod
     def of(cls, store: ObjectStore) -> Metrics | None:
-        """The metrics layer among those around a store; None when there is none."""
-        while isinstance(store, Layer):
-            if isinstance(store, Metrics):
-                return store
-            store = store.inner
-        return None
+        """The outermost metrics layer of a store; None when there is none."""
+        return next((one for one in store.stores() if isinstance(one, Metrics)), None)
 
     async def around(self, call: Call[T]) -> T:
         begun = self._clock()

@@ -43,6 +43,7 @@ _ESCAPED = re.compile(r"[^a-z0-9_]|_(?=x)")  # and what could be read as an esca
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 CAPABILITIES = Capabilities(
+    remote=True,
     storage_class=True,
     sign=True,
     resume="multipart",

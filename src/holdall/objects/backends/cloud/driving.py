@@ -90,6 +90,10 @@ def client_options(settings: CloudSettings, endpoint: str) -> dict[str, Any]:
         "connect_timeout": f"{settings.connect_timeout.total_seconds()}s",
         "allow_http": endpoint.startswith("http://"),
     }
+    if settings.headers:
+        options["default_headers"] = dict(settings.headers)
+    if settings.idle_connections is not None:
+        options["pool_max_idle_per_host"] = str(settings.idle_connections)
     if settings.ca_file is not None:
         try:
             with open(settings.ca_file, "rb") as file:
@@ -103,4 +107,10 @@ def client_options(settings: CloudSettings, endpoint: str) -> dict[str, Any]:
 
 def http(settings: CloudSettings) -> Http:
     """Connections for requests of our own."""
-    return Http(settings.timeout, settings.connect_timeout, settings.ca_file, 2 * settings.workers)
+    return Http(
+        settings.timeout,
+        settings.connect_timeout,
+        settings.ca_file,
+        settings.idle_connections or 2 * settings.workers,
+        settings.headers,
+    )

@@ -41,6 +41,7 @@ _AT_ONCE = 8
 _TAGS = "holdall-tags"
 
 CAPABILITIES = Capabilities(
+    remote=True,
     storage_class=True,
     sign=True,
     resume="multipart",

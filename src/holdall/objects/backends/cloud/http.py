@@ -68,6 +68,7 @@ class Http:
         connect_timeout: How long to wait for a connection.
         ca_file: A file of certificates to trust, PEM; None for those that Python trusts.
         connections: How many are kept.
+        headers: Go with every request that does not name them itself.
     """
 
     def __init__(
@@ -76,11 +77,13 @@ class Http:
         connect_timeout: timedelta,
         ca_file: str | None = None,
         connections: int = 16,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._timeout = timeout.total_seconds()
         self._connect_timeout = connect_timeout.total_seconds()
         self._ca_file = ca_file
         self._connections = connections
+        self._headers = {"user-agent": _AGENT, **(headers or {})}
         self._pools: dict[int, Any] = {}  # by process; a parent's is dropped in the child
 
     def send(
@@ -114,7 +117,7 @@ class Http:
             answer = pool.request(
                 method,
                 url,
-                headers={"user-agent": _AGENT, **headers},
+                headers={**self._headers, **headers},
                 body=body,
                 redirect=False,
                 decode_content=False,

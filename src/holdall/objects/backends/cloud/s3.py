@@ -46,6 +46,7 @@ _HEADERS = {
 }
 
 CAPABILITIES = Capabilities(
+    remote=True,
     unique_etags=False,
     storage_class=True,
     sign=True,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from holdall.core.secrets import Secret
 from holdall.objects.options import PART_BYTES
+
+_SIGNED = ("x-amz-", "x-ms-", "x-goog-")
+_OURS = {"authorization", "host", "content-length", "content-type", "range", "date"}
 
 
 class CloudSettings(Struct, frozen=True, kw_only=True):
@@ -26,6 +29,10 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
         part_size: How many bytes a part of an upload has; parts grow when there are many.
         single_size: Up to how many bytes an object is written by one request.
         workers: How many requests one call sends at once.
+        headers: Go with every request, for a gateway in between: no header of the service's
+            own (`x-amz-…`, `x-ms-…`, `x-goog-…`), which would have to be signed.
+        idle_connections: How many unused connections to a host are kept; None for as many as
+            the clients keep by themselves.
         check: Whether opening asks the service once, so that a wrong name, address or
             credential is found there.
     """
@@ -40,7 +47,18 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
     part_size: int = PART_BYTES
     single_size: int = 2 * PART_BYTES
     workers: int = 8
+    headers: dict[str, str] = field(default_factory=dict)
+    idle_connections: int | None = None
     check: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value in self.headers.items():
+            if name.lower().startswith(_SIGNED) or name.lower() in _OURS:
+                raise ValueError(f"headers: {name!r} belongs to the service, or to the request")
+            if not name.isascii() or not value.isascii() or not (name + value).isprintable():
+                raise ValueError(f"headers: {name!r} is not plain ASCII on one line")
+        if self.idle_connections is not None and self.idle_connections < 1:
+            raise ValueError(f"idle_connections is {self.idle_connections}: below 1")
 
 
 class S3Settings(CloudSettings, frozen=True, kw_only=True):
