@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_GRAIN = 1e-6  # no sleep is as short, and sums of floats differ by less
+
 
 class RateSettings(Struct, frozen=True, kw_only=True):
     """Settings of the layer `rate`.
@@ -75,6 +77,6 @@ class Rate(Layer):
                 now = self._clock()
                 turn = max(self._next, now - self._ahead)
                 self._next = turn + self._interval
-            if turn > now:
+            if turn - now > _GRAIN:
                 await self._runtime.sleep(turn - now)
         return await call.send()
