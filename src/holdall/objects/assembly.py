@@ -170,7 +170,7 @@ def _shown(settings: Struct) -> list[tuple[str, object]]:
     return [
         (name, value)
         for name, value in msgspec.structs.asdict(settings).items()
-        if value is not None
+        if value is not None and value != ""
     ]
 
 

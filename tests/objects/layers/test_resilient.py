@@ -15,7 +15,7 @@ from holdall.objects.backends.memory import MemorySettings, MemoryStore
 from holdall.objects.data_store import DataStore
 from holdall.objects.layers import Call, Layer
 from holdall.objects.layers.breaker import Breaker, BreakerSettings
-from holdall.objects.layers.resilient import ResilientConfig, resilient
+from holdall.objects.layers.resilience import ResilientConfig, resilient
 from holdall.objects.layers.retry import Retry, RetrySettings
 from objects.layers.scripted import Mode, Scripted
 
