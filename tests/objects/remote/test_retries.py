@@ -11,7 +11,7 @@ import pytest
 
 from faulty import HttpProxy
 from holdall import errors
-from holdall.objects.layers.resilient import ResilientConfig, resilient
+from holdall.objects.layers.resilience import ResilientConfig, resilient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
