@@ -150,6 +150,7 @@ def settings(endpoint: str) -> dict[str, Any]:
         "secret_key": SECRET,
         "check": False,
         "probe": False,
+        "layers": [],  # what they cost is measured in layers.py
     }
 
 

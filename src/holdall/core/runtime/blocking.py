@@ -8,6 +8,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import ContextVar, copy_context
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from msgspec import Struct
@@ -92,36 +93,63 @@ class _Done(Struct, gc=False):
         yield  # type: ignore[unreachable]
 
 
+_NOTHING: Coroutine[Any, Any, None] = _Done(None)  # type: ignore[assignment]
+_TAKEN: Coroutine[Any, Any, Literal[True]] = _Done(True)  # type: ignore[assignment]
+
+
 class _Interrupted(BaseException):
     """Ends the threads of a `map` whose caller is gone."""
 
 
+class _End(threading.Event):
+    """The end of a `map`: it was set, or the block that holds `going` is over.
+
+    Ctrl-C can come before any call, also before the one that sets it. The lock is released as its
+    block ends, with nothing in between, so that no item begins after that.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.going = threading.Lock()
+
+    def is_set(self) -> bool:
+        return super().is_set() or not self.going.locked()
+
+
 class _Scope:
-    """A deadline, or the life of a `map`; the ones around it count too.
+    """A deadline, or the life of a `map`, for `async with`; the ones around it count too.
 
     Args:
-        seconds: How long from now.
-        parent: The one around it.
+        seconds: How long, from now.
         what: What the error calls it.
         ended: Set when the `map` has ended; None for a deadline, which ends with those around.
     """
 
-    __slots__ = ("_ended", "_expires", "_parent", "_seconds", "_what")
+    __slots__ = ("_ended", "_expires", "_parent", "_seconds", "_token", "_what")
 
     def __init__(
-        self,
-        seconds: float,
-        parent: _Scope | None,
-        what: str = "",
-        ended: threading.Event | None = None,
+        self, seconds: float, what: str = "", ended: threading.Event | None = None
     ) -> None:
         self._seconds = seconds
         self._what = what
-        self._expires = time.monotonic() + seconds
-        self._parent = parent
-        self._ended: threading.Event | None = ended
+        self._ended = ended
+        self._parent = parent = _scope.get()
         if ended is None and parent is not None:
             self._ended = parent._ended
+        self._expires = time.monotonic() + seconds
+
+    def __aenter__(self) -> Coroutine[Any, Any, None]:
+        self._token = _scope.set(self)
+        return _NOTHING
+
+    def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Coroutine[Any, Any, None]:
+        _scope.reset(self._token)
+        return _NOTHING
 
     def end(self) -> None:
         assert self._ended is not None
@@ -201,8 +229,8 @@ class BlockingRuntime(Runtime):
     def lock(self) -> _Gate:
         return _Gate(threading.Lock())
 
-    def semaphore(self, slots: int) -> _Gate:
-        return _Gate(threading.Semaphore(slots))
+    def semaphore(self, slots: int) -> _Slots:
+        return _Slots(slots)
 
     def single_flight(self) -> _BlockingSingleFlight:
         return _BlockingSingleFlight()
@@ -217,40 +245,54 @@ class BlockingRuntime(Runtime):
             async for item in iterate(items):
                 yield await function(item)
             return
-        scope = _Scope(_FOREVER, _scope.get(), ended=threading.Event())
+        end = _End()
+        scope = _Scope(_FOREVER, ended=end)
         pending: deque[Future[R]] = deque()
         failures: list[BaseException] = []
-        # A pool of its own for each call: nested calls cannot wait for one another's threads.
-        with ThreadPoolExecutor(workers, thread_name_prefix="holdall") as pool:
-            try:
-                async for item in iterate(items):
-                    if len(pending) >= 2 * workers:
+        threads: set[threading.Thread] = set()
+        try:
+            # A pool of its own for each call: nested calls cannot wait for one another's threads.
+            with ThreadPoolExecutor(workers, thread_name_prefix="holdall") as pool, end.going:
+                try:
+                    async for item in iterate(items):
+                        if len(pending) >= 2 * workers:
+                            yield _answer(pending.popleft())
+                        context = copy_context()
+                        pending.append(
+                            pool.submit(
+                                context.run, _work, scope, threads, failures, function, item
+                            )
+                        )
+                    while pending:
                         yield _answer(pending.popleft())
-                    context = copy_context()
-                    pending.append(pool.submit(context.run, _work, scope, failures, function, item))
-                while pending:
-                    yield _answer(pending.popleft())
-            except _Interrupted:
-                # Those before the one that failed were stopped on its account.
-                if failures:
-                    raise failures[0] from None
-                raise
-            finally:
-                scope.end()
-                for future in pending:
-                    future.cancel()
+                except (Exception, _Interrupted) as error:
+                    # Those before the one that failed first were stopped on its account, and may
+                    # have failed from that. What caused it stays with it.
+                    if not failures or error is failures[0]:
+                        raise
+                    raise failures[0] from failures[0].__cause__
+                finally:
+                    scope.end()
+                    for future in pending:
+                        future.cancel()
+        finally:
+            # Ctrl-C while the pool starts a thread makes it forget that thread.
+            for thread in tuple(threads):
+                thread.join()
 
-    def deadline(self, seconds: float, what: str = DEADLINE) -> _Deadline:
-        return _Deadline(seconds, what)
+    def deadline(self, seconds: float, what: str = DEADLINE) -> _Scope:
+        return _Scope(seconds, what)
 
 
 def _work(
     scope: _Scope,
+    threads: set[threading.Thread],
     failures: list[BaseException],
     function: Callable[[T], Awaitable[R]],
     item: T,
 ) -> R:
     _scope.set(scope)
+    threads.add(threading.current_thread())  # before the check, so that who ends the map sees it
     scope.check()
     try:
         return drive(function(item))  # type: ignore[arg-type]
@@ -262,15 +304,15 @@ def _work(
         raise
 
 
-class _Deadline:
-    __slots__ = ("_seconds", "_token", "_what")
+class _Gate:
+    """A lock of `threading`, entered by `async with`."""
 
-    def __init__(self, seconds: float, what: str) -> None:
-        self._seconds = seconds
-        self._what = what
+    def __init__(self, primitive: threading.Lock) -> None:
+        self._primitive = primitive
 
     async def __aenter__(self) -> None:
-        self._token = _scope.set(_Scope(self._seconds, _scope.get(), self._what))
+        while not self._primitive.acquire(timeout=_piece()):
+            _check()
 
     async def __aexit__(
         self,
@@ -278,23 +320,35 @@ class _Deadline:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _scope.reset(self._token)
+        self._primitive.release()
 
 
-class _Gate:
-    """A lock or semaphore of `threading`, entered by `async with`."""
+class _Slots:
+    """A semaphore: a queue that holds what may be taken, which costs a tenth of `threading`'s."""
 
-    def __init__(self, primitive: threading.Lock | threading.Semaphore) -> None:
-        self._primitive = primitive
+    def __init__(self, slots: int) -> None:
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(slots):
+            self._free.put(None)
 
-    async def acquire(self) -> Literal[True]:
-        if not self._primitive.acquire(blocking=False):
-            while not self._primitive.acquire(timeout=_piece()):
+    def acquire(self) -> Coroutine[Any, Any, Literal[True]]:
+        try:
+            self._free.get_nowait()
+        except Empty:
+            return self._wait()
+        return _TAKEN
+
+    async def _wait(self) -> Literal[True]:
+        while True:
+            try:
+                self._free.get(timeout=_piece())
+            except Empty:
                 _check()
-        return True
+            else:
+                return True
 
     def release(self) -> None:
-        self._primitive.release()
+        self._free.put(None)
 
     async def __aenter__(self) -> None:
         await self.acquire()
@@ -305,7 +359,7 @@ class _Gate:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._primitive.release()
+        self.release()
 
 
 class _BlockingSingleFlight:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from holdall.core.errors import CircuitOpen, HoldallError, InvalidKey, Timeout, Unsupported
 from holdall.objects.contract import ObjectStore
 from holdall.objects.layers.circuit import BreakerStats, Circuit, Phase, Refused, State
-from holdall.objects.layers.layer import Call, Layer
+from holdall.objects.layers.layer import OPENING, Call, Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +73,6 @@ class Breaker(Layer):
 
     name: ClassVar[str] = "breaker"
     settings_type = BreakerSettings
-    steps: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -132,7 +131,7 @@ class Breaker(Layer):
             self._settle_delete(phase, call, answer)
         elif phase.failures:
             self._circuit.settle(phase, True)
-        return answer
+        return self.with_steps(call, answer) if call.operation in OPENING else answer
 
     def circuit_breaker_stats(self) -> BreakerStats:
         """What it has counted."""

@@ -46,7 +46,6 @@ class Concurrency(Layer):
 
     name: ClassVar[str] = "concurrency"
     settings_type = ConcurrencySettings
-    steps: ClassVar[bool] = True
 
     def __init__(self, inner: ObjectStore, settings: ConcurrencySettings | None = None) -> None:
         super().__init__(inner, settings)
@@ -54,8 +53,6 @@ class Concurrency(Layer):
         self._slots = self._runtime.semaphore(self._settings.slots)
 
     async def around(self, call: Call[T]) -> T:
-        if call.operation == "read":
-            return await call.send()  # the open body has a slot already
         await self._slots.acquire()
         try:
             answer = await call.send()
@@ -66,7 +63,7 @@ class Concurrency(Layer):
             give = self._slots.release if self._runtime.blocking else _in_loop(self._slots.release)
             return cast("T", _Held(cast("ObjectStream", answer), give))
         self._slots.release()
-        return answer
+        return self.with_steps(call, answer) if call.operation == "upload" else answer
 
 
 class _Held(ObjectStream):

@@ -27,6 +27,7 @@ from typing import (
     NoReturn,
     TypeAlias,
     TypeVar,
+    cast,
     final,
 )
 
@@ -59,6 +60,9 @@ if TYPE_CHECKING:
     )
 
 T = TypeVar("T")
+
+OPENING = frozenset({"get", "upload"})
+"""The operations whose answers have steps."""
 
 Operation: TypeAlias = Literal[
     "put",
@@ -116,7 +120,11 @@ class Layer(ObjectStore):
     name: ClassVar[str]
     """What a configuration calls it, in `layers`."""
     steps: ClassVar[bool] = False
-    """Whether the steps of bodies and uploads go through `around` too."""
+    """Whether the steps of bodies and uploads go through `around` too.
+
+    Costs a coroutine for each `get`. A layer that counts microseconds leaves it false, and calls
+    `with_steps` on what it answers.
+    """
 
     def __init__(self, inner: ObjectStore, settings: Struct | None = None) -> None:
         if settings is None:
@@ -196,6 +204,21 @@ class Layer(ObjectStore):
     async def _stepping(self, opened: Coroutine[Any, Any, ObjectStream]) -> ObjectStream:
         stream = await opened
         return stream if stream.whole is not None else LayerStream(self, stream)
+
+    @final
+    def with_steps(self, call: Call[T], answer: T) -> T:
+        """Make the steps of an open body, or of an upload, go through `around` too.
+
+        Args:
+            call: A `get` or `upload`; the answers of others are handed back.
+            answer: What it answered.
+        """
+        if call.operation == "get":
+            stream = cast("ObjectStream", answer)
+            return answer if stream.whole is not None else cast("T", LayerStream(self, stream))
+        if call.operation == "upload":
+            return cast("T", LayerUpload(self, cast("Upload", answer)))
+        return answer
 
     @final
     def head(self, ref: Reference, options: HeadOptions) -> Coroutine[Any, Any, ObjectMeta]:

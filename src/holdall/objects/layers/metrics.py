@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar, 
 
 from msgspec import Struct
 
-from holdall.objects.layers.layer import Call, Layer
+from holdall.objects.layers.layer import OPENING, Call, Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,7 +109,6 @@ class Metrics(Layer):
 
     name: ClassVar[str] = "metrics"
     settings_type = MetricsSettings
-    steps: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -121,6 +120,7 @@ class Metrics(Layer):
     ) -> None:
         super().__init__(inner, settings)
         self._recorder = Counters() if recorder is None else recorder
+        self._record = self._recorder.record
         self._clock = clock
 
     @property
@@ -139,7 +139,7 @@ class Metrics(Layer):
             answer = await call.send()
         except BaseException as error:
             seconds = self._clock() - begun
-            self._recorder.record(call.operation, seconds, 0, 0, type(error).__name__)
+            self._record(call.operation, seconds, 0, 0, type(error).__name__)
             raise
         seconds = self._clock() - begun
         read = written = 0
@@ -153,5 +153,5 @@ class Metrics(Layer):
             read = len(cast("bytes", answer))
         elif operation == "write":
             written = len(call.args[0])
-        self._recorder.record(operation, seconds, read, written, None)
-        return answer
+        self._record(operation, seconds, read, written, None)
+        return self.with_steps(call, answer) if operation in OPENING else answer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar, final
 
 from msgspec import Struct
 
-from holdall.objects.layers.layer import Call, Layer
+from holdall.objects.layers.layer import OPENING, Call, Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,6 @@ class Rate(Layer):
 
     name: ClassVar[str] = "rate"
     settings_type = RateSettings
-    steps: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -79,4 +78,5 @@ class Rate(Layer):
                 self._next = turn + self._interval
             if turn - now > _GRAIN:
                 await self._runtime.sleep(turn - now)
-        return await call.send()
+        answer = await call.send()
+        return self.with_steps(call, answer) if call.operation in OPENING else answer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar, final
 from msgspec import Struct
 
 from holdall.core import errors
-from holdall.objects.layers.layer import Call, Layer
+from holdall.objects.layers.layer import OPENING, Call, Layer
 
 if TYPE_CHECKING:
     from holdall.objects.contract import ObjectStore
@@ -48,7 +48,6 @@ class Timeout(Layer):
 
     name: ClassVar[str] = "timeout"
     settings_type = TimeoutSettings
-    steps: ClassVar[bool] = True
 
     def __init__(self, inner: ObjectStore, settings: TimeoutSettings | None = None) -> None:
         super().__init__(inner, settings)
@@ -59,12 +58,13 @@ class Timeout(Layer):
     async def around(self, call: Call[T]) -> T:
         try:
             async with self._runtime.deadline(self._seconds, _WHAT):
-                return await call.send()
+                answer = await call.send()
         except errors.Timeout as error:
             # The driver's own, or that of a deadline further out, has said what there is to say.
             if error.message != self._message:
                 raise
             raise self._told(call) from error
+        return self.with_steps(call, answer) if call.operation in OPENING else answer
 
     def _told(self, call: Call[T]) -> errors.Timeout:
         ref = call.refs[0] if call.refs else self._root
