@@ -167,7 +167,7 @@ def sync(peers: Peers) -> bool:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(SMALL)
         source = holdall.open(folder)
-        target = holdall.open({**settings(peers.endpoint), "layers": EACH})
+        target = holdall.open({**settings(peers.endpoint), "prefix": "new", "layers": EACH})
 
         def ours() -> None:
             report = transfer.sync(source, target)

@@ -136,6 +136,8 @@ def compiled(settings: StorageSettings) -> dict[str, Any]:
                 "max_bytes": int(cache.max_size_mbs * _MEGABYTE),
                 "share": cache.share,
                 "ttl": cache.ttl.total_seconds(),
+                "disk": cache.disk or "",
+                "disk_bytes": int(cache.disk_mbs * _MEGABYTE),
             }
         ]
     return router

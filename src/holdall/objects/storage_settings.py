@@ -38,11 +38,15 @@ class CacheChoice(Struct, frozen=True, kw_only=True):
         max_size_mbs: How many MiB it has; 0 for no cache.
         share: An object is kept when it is no larger than one part in so many of the whole.
         ttl: How long an object is served without asking whether it changed.
+        disk: A folder for larger objects, an absolute path; none when None.
+        disk_mbs: How many MiB it may have.
     """
 
     max_size_mbs: float = 0.0
     share: int = 1024
     ttl: timedelta = timedelta(seconds=5)
+    disk: str | None = None
+    disk_mbs: float = 1024.0
 
 
 class LimitsSettings(Struct, frozen=True, kw_only=True):

@@ -221,7 +221,11 @@ class BlockingRuntime(Runtime):
 
     async def sleep(self, seconds: float) -> None:
         scope = _scope.get()
-        if scope is None:
+        if seconds <= 0:
+            # The kernel would let the thread sleep 50 us and more.
+            if scope is not None:
+                scope.check()
+        elif scope is None:
             time.sleep(seconds)
         else:
             scope.sleep(seconds)
@@ -249,36 +253,26 @@ class BlockingRuntime(Runtime):
         scope = _Scope(_FOREVER, ended=end)
         pending: deque[Future[R]] = deque()
         failures: list[BaseException] = []
-        threads: set[threading.Thread] = set()
-        try:
-            # A pool of its own for each call: nested calls cannot wait for one another's threads.
-            with ThreadPoolExecutor(workers, thread_name_prefix="holdall") as pool, end.going:
-                try:
-                    async for item in iterate(items):
-                        if len(pending) >= 2 * workers:
-                            yield _answer(pending.popleft())
-                        context = copy_context()
-                        pending.append(
-                            pool.submit(
-                                context.run, _work, scope, threads, failures, function, item
-                            )
-                        )
-                    while pending:
+        # A pool of its own for each call: nested calls cannot wait for one another's threads.
+        with ThreadPoolExecutor(workers, thread_name_prefix="holdall") as pool, end.going:
+            try:
+                async for item in iterate(items):
+                    if len(pending) >= 2 * workers:
                         yield _answer(pending.popleft())
-                except (Exception, _Interrupted) as error:
-                    # Those before the one that failed first were stopped on its account, and may
-                    # have failed from that. What caused it stays with it.
-                    if not failures or error is failures[0]:
-                        raise
-                    raise failures[0] from failures[0].__cause__
-                finally:
-                    scope.end()
-                    for future in pending:
-                        future.cancel()
-        finally:
-            # Ctrl-C while the pool starts a thread makes it forget that thread.
-            for thread in tuple(threads):
-                thread.join()
+                    context = copy_context()
+                    pending.append(pool.submit(context.run, _work, scope, failures, function, item))
+                while pending:
+                    yield _answer(pending.popleft())
+            except (Exception, _Interrupted) as error:
+                # Those before the one that failed first were stopped on its account, and may
+                # have failed from that. What caused it stays with it.
+                if not failures or error is failures[0]:
+                    raise
+                raise failures[0] from failures[0].__cause__
+            finally:
+                scope.end()
+                for future in pending:
+                    future.cancel()
 
     def deadline(self, seconds: float, what: str = DEADLINE) -> _Scope:
         return _Scope(seconds, what)
@@ -286,13 +280,11 @@ class BlockingRuntime(Runtime):
 
 def _work(
     scope: _Scope,
-    threads: set[threading.Thread],
     failures: list[BaseException],
     function: Callable[[T], Awaitable[R]],
     item: T,
 ) -> R:
     _scope.set(scope)
-    threads.add(threading.current_thread())  # before the check, so that who ends the map sees it
     scope.check()
     try:
         return drive(function(item))  # type: ignore[arg-type]

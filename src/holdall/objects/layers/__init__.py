@@ -17,6 +17,8 @@ from holdall.objects.layers.layer import Call, Layer, LayerStream, LayerUpload
 
 if TYPE_CHECKING:
     from holdall.objects.layers.breaker import Breaker, BreakerStats
+    from holdall.objects.layers.cache import Cache
+    from holdall.objects.layers.cache_settings import CacheStats
     from holdall.objects.layers.concurrency import Concurrency
     from holdall.objects.layers.metrics import Counters, Metrics, Recorder
     from holdall.objects.layers.rate import Rate
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Breaker",
     "BreakerStats",
+    "Cache",
+    "CacheStats",
     "Call",
     "Concurrency",
     "Counters",
@@ -46,6 +50,8 @@ __all__ = [
 _HOMES = {
     "Breaker": "breaker",
     "BreakerStats": "breaker",
+    "Cache": "cache",
+    "CacheStats": "cache_settings",
     "Concurrency": "concurrency",
     "Counters": "metrics",
     "Metrics": "metrics",
