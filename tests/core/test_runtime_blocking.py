@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from itertools import count
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from holdall.core.errors import NotFound, Timeout
+from holdall.core.runtime import blocking
 from holdall.core.runtime.blocking import BlockingRuntime, drive, drive_iterator
 
 T = TypeVar("T")
@@ -572,6 +574,36 @@ def test_an_error_interrupts_the_wait_for_a_lock() -> None:
     assert working_threads() == []
 
 
+def test_the_error_that_came_first_is_raised_whichever_is_met_first() -> None:
+    failed = threading.Event()
+
+    async def work(number: int) -> None:
+        if number == 1:
+            failed.set()
+            raise NotFound("gone")
+        failed.wait(60)
+        try:
+            await runtime.sleep(FOREVER)
+        finally:
+            raise ValueError("in consequence")
+
+    with pytest.raises(NotFound, match="gone"):
+        collect(work, range(2))
+
+
+def test_the_error_that_came_first_keeps_its_cause() -> None:
+    cause = OSError("of the driver")
+
+    async def work(number: int) -> None:
+        if number == 1:
+            raise NotFound("gone") from cause
+        await runtime.sleep(FOREVER)
+
+    with pytest.raises(NotFound) as caught:
+        collect(work, range(2))
+    assert caught.value.__cause__ is cause
+
+
 def test_an_error_of_the_items_ends_the_map() -> None:
     def items() -> Iterator[int]:
         yield 1
@@ -629,6 +661,65 @@ def test_ctrl_c_while_items_are_taken_stops_the_threads() -> None:
     with pytest.raises(KeyboardInterrupt):
         collect(work, items())
     assert working_threads() == []
+
+
+def test_ctrl_c_before_the_end_of_a_map_was_told_lets_no_item_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[int] = []
+    leave = threading.Event()
+
+    async def work(number: int) -> None:
+        begun.append(number)
+        if number:
+            leave.wait(60)
+
+    def interrupted(scope: object) -> None:
+        raise KeyboardInterrupt
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            leave.set()
+            super().shutdown(wait, cancel_futures=cancel_futures)
+
+    monkeypatch.setattr(blocking._Scope, "end", interrupted)
+    monkeypatch.setattr(blocking, "ThreadPoolExecutor", Pool)
+    answers = drive_iterator(runtime.map(work, range(100), 2))
+    next(answers)
+    wait_until(lambda: len(begun) == 3)  # and one more waits for a thread
+    with pytest.raises(KeyboardInterrupt):
+        answers.close()  # type: ignore[attr-defined]
+    assert sorted(begun) == [0, 1, 2]
+
+
+def test_ctrl_c_while_threads_are_awaited_lets_the_caller_out_and_no_item_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[int] = []
+    leave = threading.Event()
+    threads: list[threading.Thread] = []
+
+    async def work(number: int) -> None:
+        begun.append(number)
+        if number:
+            leave.wait(60)
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(False, cancel_futures=cancel_futures)
+            threads.extend(self._threads)
+            raise KeyboardInterrupt  # it comes while the threads are waited for
+
+    monkeypatch.setattr(blocking, "ThreadPoolExecutor", Pool)
+    answers = drive_iterator(runtime.map(work, range(100), 2))
+    next(answers)
+    wait_until(lambda: len(begun) == 3)
+    with pytest.raises(KeyboardInterrupt):
+        answers.close()  # type: ignore[attr-defined]
+    assert any(thread.is_alive() for thread in threads)
+    leave.set()
+    join(threads)
+    assert sorted(begun) == [0, 1, 2]
 
 
 _INTERRUPTED = """

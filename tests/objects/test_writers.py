@@ -14,10 +14,11 @@ import pytest
 
 import holdall
 from holdall.core.errors import Corrupt, NotFound, Unavailable
+from holdall.objects import writer as writer_module
 from holdall.objects.backends.local.uploads import LocalUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from holdall.objects.contract import Data
@@ -46,6 +47,109 @@ def failing_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(LocalUpload, "write", fail)
     return iter(())
+
+
+@pytest.fixture(params=["abort", "close"])
+def failing_end(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What ends an upload does so, and fails with an error of ours."""
+    name: str = request.param
+    end = getattr(LocalUpload, name)
+
+    async def fail(self: LocalUpload) -> None:
+        await end(self)
+        raise Unavailable("the service is gone")
+
+    monkeypatch.setattr(LocalUpload, name, fail)
+    return name
+
+
+ENDED = ["what ends it failed too: Unavailable: the service is gone"]
+
+
+@pytest.mark.usefixtures("failing_end")
+def test_a_stream_that_fails_raises_its_own_error_whatever_the_end_does(
+    store: holdall.DataStore,
+) -> None:
+    with pytest.raises(Corrupt, match="more than the 6 announced bytes") as caught:
+        store.write("a", iter([b"12345", b"678"]), size=6)
+    assert caught.value.__notes__ == ENDED
+
+
+@pytest.mark.usefixtures("failing_end")
+def test_an_error_in_a_block_is_raised_whatever_the_end_does(store: holdall.DataStore) -> None:
+    with pytest.raises(ZeroDivisionError) as caught, store.open_writer("a") as writer:
+        writer.write(b"half")
+        raise ZeroDivisionError
+    assert caught.value.__notes__ == ENDED
+    assert store.read("a") == b"old"
+
+
+@pytest.mark.usefixtures("failing_end")
+def test_a_commit_that_fails_raises_its_own_error_whatever_the_end_does(
+    store: holdall.DataStore,
+) -> None:
+    with pytest.raises(holdall.errors.AlreadyExists) as caught:
+        with store.open_writer("a", if_none_match="*") as writer:
+            writer.write(b"new")
+    assert caught.value.__notes__ == ENDED
+
+
+def test_an_abort_that_fails_closes_the_upload_too(
+    store: holdall.DataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def failing(name: str) -> None:
+        async def fail(self: LocalUpload) -> None:
+            done.append(name)
+            raise Unavailable(name)
+
+        monkeypatch.setattr(LocalUpload, name, fail)
+
+    writer = store.open_writer("a")
+    failing("abort")
+    failing("close")
+    with pytest.raises(Unavailable, match="abort"):
+        writer.abort()
+    assert done == ["abort", "close"]
+
+
+def test_an_error_in_the_block_of_an_upload_is_raised_whatever_its_close_does(
+    store: holdall.DataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: LocalUpload) -> None:
+        raise Unavailable("the service is gone")
+
+    monkeypatch.setattr(LocalUpload, "close", fail)
+    with pytest.raises(ZeroDivisionError) as caught, store.upload("a"):
+        raise ZeroDivisionError
+    assert caught.value.__notes__ == ENDED
+
+
+def test_a_close_of_an_upload_that_fails_after_nothing_else_is_raised(
+    store: holdall.DataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: LocalUpload) -> None:
+        raise Unavailable("the service is gone")
+
+    monkeypatch.setattr(LocalUpload, "close", fail)
+    with pytest.raises(Unavailable, match="gone"), store.upload("a"):
+        pass
+
+
+def test_an_error_of_others_at_the_end_is_noted_by_its_type_alone(
+    store: holdall.DataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def chunks(source: object, runtime: object) -> AsyncIterator[bytes]:
+        try:
+            yield b"12345678"
+        finally:
+            raise RuntimeError("the password is sesame")
+
+    monkeypatch.setattr(writer_module, "chunks_of", chunks)
+    with pytest.raises(Corrupt, match="6 announced bytes") as caught:
+        store.write("a", iter([]), size=6)
+    assert caught.value.__notes__ == ["what ends it failed too: RuntimeError"]
 
 
 @pytest.mark.usefixtures("failing_once")

@@ -13,7 +13,7 @@ from holdall.core.runtime.blocking import drive
 from holdall.objects.sources import CHUNK_BYTES, chunks_of, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
     from types import TracebackType
 
     from holdall.core.reference import Reference
@@ -39,23 +39,53 @@ async def write_stream(
     upload = await store.upload(ref, structs.replace(options, digest=False), None)
     chunks = chunks_of(source, store.runtime)
     useless = False
+    async with _Ending(upload.close), _Ending(chunks.aclose):
+        try:
+            async for chunk in chunks:
+                await upload.write(chunk)
+                if size is not None and upload.offset > size:
+                    useless = True
+                    raise Corrupt(
+                        f"{ref}: more than the {size} announced bytes came", reference=ref
+                    )
+            return await upload.commit(size)
+        except BaseException as error:
+            useless |= upload.offset == 0 or isinstance(error, (PreconditionFailed, KeyConflict))
+            if useless or store.capabilities.resume == "none":
+                await _end(upload.abort, error)
+            else:
+                error.add_note(f"{upload.offset} bytes are staged as upload {upload.id!r} of {ref}")
+            raise
+
+
+async def _end(end: Callable[[], Awaitable[None]], error: BaseException | None) -> None:
+    """Call what ends something; after an error a failure in that becomes a note on the error."""
     try:
-        async for chunk in chunks:
-            await upload.write(chunk)
-            if size is not None and upload.offset > size:
-                useless = True
-                raise Corrupt(f"{ref}: more than the {size} announced bytes came", reference=ref)
-        return await upload.commit(size)
-    except BaseException as error:
-        useless |= upload.offset == 0 or isinstance(error, (PreconditionFailed, KeyConflict))
-        if useless or store.capabilities.resume == "none":
-            await upload.abort()
-        else:
-            error.add_note(f"{upload.offset} bytes are staged as upload {upload.id!r} of {ref}")
-        raise
-    finally:
-        await chunks.aclose()
-        await upload.close()
+        await end()
+    except Exception as later:
+        if error is None:
+            raise
+        # What others say may hold a secret.
+        said = f": {later}" if isinstance(later, HoldallError) else ""
+        error.add_note(f"what ends it failed too: {type(later).__name__}{said}")
+
+
+class _Ending:
+    """Calls what ends something at the end of the block, and keeps an error that comes out."""
+
+    def __init__(self, end: Callable[[], Awaitable[None]]) -> None:
+        self._end = end
+
+    async def __aenter__(self) -> None:
+        return
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await _end(self._end, error)
 
 
 @final
@@ -143,8 +173,8 @@ class AsyncObjectWriter:
         if self._open:
             self._open = False
             self._gathered.clear()
-            await self._upload.abort()
-            await self._upload.close()
+            async with _Ending(self._upload.close):
+                await self._upload.abort()
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -175,12 +205,12 @@ class AsyncObjectWriter:
         if not self._open:
             return
         if error is not None:
-            await self.abort()
+            await _end(self.abort, error)
             return
         try:
             await self.commit()
-        except BaseException:
-            await self.abort()
+        except BaseException as failed:
+            await _end(self.abort, failed)
             raise
 
 
@@ -368,4 +398,4 @@ class BlockingUpload:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        drive(_end(self._upload.close, error))

@@ -307,6 +307,28 @@ def test_a_root_that_was_there_is_put_on_the_medium_through_the_one_above(
     assert _identity(place.parent.stat()) in synced
 
 
+def test_a_root_that_was_read_from_is_put_on_the_medium_through_the_one_above(
+    open_store: OpenStore, place: Path, synced: list[tuple[int, int]]
+) -> None:
+    place.mkdir()
+    store = open_store(durable=True)
+    assert list(store.list()) == []
+    store.write("a", b"data")
+    assert _identity(place.parent.stat()) in synced
+
+
+def test_a_root_that_was_read_from_and_removed_is_made_again(
+    open_store: OpenStore, place: Path, synced: list[tuple[int, int]]
+) -> None:
+    place.mkdir()
+    store = open_store(durable=True)
+    assert list(store.list()) == []
+    place.rmdir()
+    store.write("a", b"data")
+    assert (place / "a").read_bytes() == b"data"
+    assert _identity(place.parent.stat()) in synced
+
+
 def test_a_root_that_appears_meanwhile_is_put_on_the_medium_through_the_one_above(
     open_store: OpenStore,
     place: Path,

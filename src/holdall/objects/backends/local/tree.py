@@ -81,7 +81,7 @@ class Tree:
             FileNotFoundError: There is no folder yet.
         """
         root = self._root
-        return self._open_root(make=False) if root is None else root
+        return self._open_root() if root is None else root
 
     def workspace(self) -> Workspace:
         """The workspace; made, with the folder itself, when it is not there."""
@@ -201,11 +201,9 @@ class Tree:
         self._root = self._workspace = None
         self.open_file = self._open_first
 
-    def _open_root(self, *, make: bool) -> int:
+    def _open_root(self) -> int:
         with self._guard:
             if self._root is None:
-                if make:
-                    self._make_root(self.path)
                 try:
                     self._root = Descriptor(os.open(self.path, _ROOT))
                 except NotADirectoryError as error:
@@ -243,9 +241,12 @@ class Tree:
             os.close(parent)
 
     def _open_workspace(self) -> Workspace:
-        root = self._open_root(make=True)
         with self._guard:
             if self._workspace is None:
+                self.refresh()
+                # Also when reads have opened it: who made it may not have put it on the medium.
+                self._make_root(self.path)
+                root = self._open_root()
                 names = ("tmp", "locks", "uploads", "attributes")
                 for name in (RESERVED_SEGMENT, *(f"{RESERVED_SEGMENT}/{name}" for name in names)):
                     self._make_once(root, name)
