@@ -179,18 +179,22 @@ def moto(folder: Path) -> Iterator[S3Server]:
 
 
 @contextmanager
-def versity(folder: Path) -> Iterator[S3Server]:
-    """Run versitygw, which checks signatures and keeps its objects as files."""
+def versity(folder: Path, port: int | None = None) -> Iterator[S3Server]:
+    """Run versitygw, which checks signatures and keeps its objects as files.
+
+    One that was stopped goes on with the same folder and port.
+    """
     command = commands.versity()
     access, secret = "versity-access", "versity-secret"
     data = folder / "data"
-    data.mkdir(parents=True)
+    data.mkdir(parents=True, exist_ok=True)
     with running(
         "versitygw",
         lambda port: [*command, "--port", f"{HOST}:{port}", "posix", data],
         lambda port: ask(port, "GET", "/")[0] == 403,
         folder=folder,
         environment={"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret},
+        port=port,
     ) as process:
         yield S3Server(process, f"http://{HOST}:{process.port}", access, secret)
 

@@ -44,6 +44,7 @@ def running(
     *,
     folder: Path,
     environment: Mapping[str, str] | None = None,
+    port: int | None = None,
 ) -> Iterator[Running]:
     """Run a server until the block ends.
 
@@ -53,6 +54,7 @@ def running(
         answers: Whether the server on the port answers as it should. It may raise `OSError`.
         folder: Where the server runs and its log is.
         environment: Variables beside those that every program needs.
+        port: Where it listens, as a former one did; a free port when None.
 
     A server that does not answer within 30 s is a missing one, so the test is skipped or fails.
     """
@@ -60,7 +62,7 @@ def running(
     log = folder / f"{name}.log"
     end = time.monotonic() + _SECONDS_TO_START
     for _ in range(_ATTEMPTS):
-        port = free_port()
+        chosen = free_port() if port is None else port
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [
@@ -68,7 +70,7 @@ def running(
                     "-I",
                     tethered.__file__,
                     str(os.getpid()),
-                    *map(str, command(port)),
+                    *map(str, command(chosen)),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -77,8 +79,8 @@ def running(
                 env=_environment(folder) | dict(environment or {}),
             )
         try:
-            if _wait_until(answers, port, process, end):
-                yield Running(process.pid, port, log)
+            if _wait_until(answers, chosen, process, end):
+                yield Running(process.pid, chosen, log)
                 return
         finally:
             _stop(process)

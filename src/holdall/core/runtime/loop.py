@@ -92,7 +92,7 @@ class LoopRuntime(Runtime):
             # Those before the one that failed were cancelled on its account.
             caller = asyncio.current_task()
             if failures and not (caller and caller.cancelling()):
-                raise failures[0] from None
+                raise failures[0] from failures[0].__cause__
             raise
         finally:
             for task in pending:

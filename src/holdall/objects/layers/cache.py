@@ -102,14 +102,13 @@ class Cache(Layer):
         Raises:
             Unsupported: It has none.
         """
-        inside = store if isinstance(store, ObjectStore) else store.store
-        while isinstance(inside, Layer):
-            if isinstance(inside, cls):
-                return inside
-            inside = inside.inner
+        outside = store if isinstance(store, ObjectStore) else store.store
+        for one in outside.stores():
+            if isinstance(one, cls):
+                return one
         raise Unsupported(
-            f"{inside.root} has no cache: name 'cache' in 'layers' of its configuration",
-            reference=inside.root,
+            f"{outside.root} has no cache: name 'cache' in 'layers' of its configuration",
+            reference=outside.root,
         )
 
     def stats(self) -> CacheStats:
