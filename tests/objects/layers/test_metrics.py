@@ -1,7 +1,9 @@
 """Facts about what a store tells of itself."""
 
 import asyncio
+import gc
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -11,9 +13,11 @@ from prometheus_client import CollectorRegistry
 from holdall.core.errors import Unavailable
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.core.runtime.loop import LoopRuntime
+from holdall.objects.data_store import DataStore
 from holdall.objects.layers.metrics import Counters, Metrics
 from holdall.objects.layers.recorders import OpenTelemetryRecorder, PrometheusRecorder
 from holdall.objects.options import GET, HEAD, WRITE
+from holdall.objects.registry import open_store
 from objects.layers.scripted import Scripted
 
 
@@ -134,4 +138,44 @@ def test_opentelemetry_is_told_by_the_meter_that_is_given() -> None:
         {"operation": "head", "error.type": "Unavailable"},
     ]
     assert found["holdall.io"] == [{"direction": "written"}]
+    provider.shutdown()
+
+
+def _watched(recorder: Any) -> DataStore:
+    layers = [{"layer": "cache", "max_bytes": 1 << 20}, "breaker"]
+    inner = open_store({"type": "memory", "layers": layers}, BlockingRuntime())
+    store = DataStore(Metrics(inner, recorder=recorder))
+    store.write("a", b"data")
+    store.read("a")
+    store.read("a")
+    return store
+
+
+def test_prometheus_collects_the_state_of_cache_and_breaker() -> None:
+    registry = CollectorRegistry()
+    store = _watched(PrometheusRecorder(registry, "plant"))
+    labels = {"store": "plant", "place": "memory://"}
+    assert registry.get_sample_value("holdall_cache_hits", labels) == 1
+    assert registry.get_sample_value("holdall_circuit_open", labels) == 0
+    store.close()
+    del store
+    gc.collect()
+    assert registry.get_sample_value("holdall_cache_hits", labels) is None
+
+
+def test_opentelemetry_observes_the_state_of_cache_and_breaker() -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider(metric_readers=[reader])
+    store = _watched(OpenTelemetryRecorder(provider.get_meter("test")))
+    data = reader.get_metrics_data()
+    assert data is not None
+    found = {
+        metric.name: [getattr(point, "value", None) for point in metric.data.data_points]
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    assert found["holdall.cache_hits"] == [1]
+    assert found["holdall.circuit_open"] == [0]
+    store.close()
     provider.shutdown()

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar, cast, final
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    NamedTuple,
+    Protocol,
+    TypeVar,
+    cast,
+    final,
+    runtime_checkable,
+)
 
+import msgspec
 from msgspec import Struct
 
+from holdall.objects.layers.breaker import Breaker
+from holdall.objects.layers.cache import Cache
 from holdall.objects.layers.layer import OPENING, Call, Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from holdall.objects.contract import ObjectStore
     from holdall.objects.results import ObjectStream
 
 T = TypeVar("T")
+
+_OF_A_CACHE = {"hits", "misses", "write_errors", "fetch_seconds", "entries", "bytes"}
 
 
 class Recorder(Protocol):
@@ -34,6 +49,42 @@ class Recorder(Protocol):
             written: How many bytes of bodies it took.
             error: The kind of its error, such as `NotFound`; None when it went well.
         """
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """A recorder that also wants to know the state of caches and breakers, when it is asked."""
+
+    def watch(self, store: ObjectStore) -> None:
+        """Ask `states(store)` from now on; the store that was watched before is forgotten."""
+
+
+class State(NamedTuple):
+    """One number that says how a cache or a breaker is.
+
+    Args:
+        name: `circuit_open` (1 or 0), `circuit_failures`, `cache_hits`, `cache_misses`,
+            `cache_write_errors`, `cache_fetch_seconds`, `cache_entries` or `cache_bytes`.
+        place: The breaker's name, or the address of the store behind the cache.
+        value: The number.
+    """
+
+    name: str
+    place: str
+    value: float
+
+
+def states(store: ObjectStore) -> Iterator[State]:
+    """The state of the caches and breakers of a store, as it is now."""
+    for one in store.stores():
+        if isinstance(one, Breaker):
+            stats = one.circuit_breaker_stats()
+            yield State("circuit_open", stats.name, float(stats.state == "open"))
+            yield State("circuit_failures", stats.name, stats.failures)
+        elif isinstance(one, Cache):
+            for name, value in msgspec.structs.asdict(one.stats()).items():
+                if name in _OF_A_CACHE:
+                    yield State(f"cache_{name}", str(one.root), value)
 
 
 class OperationCount(NamedTuple):
@@ -121,6 +172,8 @@ class Metrics(Layer):
         super().__init__(inner, settings)
         self._recorder = Counters() if recorder is None else recorder
         self._record = self._recorder.record
+        if isinstance(self._recorder, Watcher):
+            self._recorder.watch(self)
         self._clock = clock
 
     @property
