@@ -1,9 +1,11 @@
-"""Suites that say whether a store keeps its contract, for those who write stores.
+"""Suites that say whether a store keeps its contract, for those who write stores and layers.
 
 They need pytest, and the machine needs Hypothesis; Holdall itself needs neither.
 
     ObjectStoreSuite        the facts of the contract `ObjectStore`, through both faces
     object_store_machine    a Hypothesis state machine: a store beside the memory store
+    LayerSuite              the facts of layers, and those of the store that they stand around
+    Faults                  a layer that lets calls fail by script: `FaultRule`, `Fault`
 """
 
 from __future__ import annotations
@@ -17,19 +19,33 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError("holdall.testing needs pytest: pip install pytest") from error
 
 if TYPE_CHECKING:
+    from holdall.testing.layers import LayerSuite
+    from holdall.testing.layers.faults import Fault, FaultRule, Faults
     from holdall.testing.objects import ObjectStoreSuite
     from holdall.testing.objects.machine import ObjectStoreMachine, object_store_machine
 
-__all__ = ["ObjectStoreMachine", "ObjectStoreSuite", "object_store_machine"]
+__all__ = [
+    "Fault",
+    "FaultRule",
+    "Faults",
+    "LayerSuite",
+    "ObjectStoreMachine",
+    "ObjectStoreSuite",
+    "object_store_machine",
+]
 
 _HOMES = {
+    "Fault": "holdall.testing.layers.faults",
+    "FaultRule": "holdall.testing.layers.faults",
+    "Faults": "holdall.testing.layers.faults",
+    "LayerSuite": "holdall.testing.layers",
     "ObjectStoreMachine": "holdall.testing.objects.machine",
     "ObjectStoreSuite": "holdall.testing.objects",
     "object_store_machine": "holdall.testing.objects.machine",
 }
 
 # Before the facts are imported, so that a failed `assert` in them shows its values.
-pytest.register_assert_rewrite("holdall.testing.objects")
+pytest.register_assert_rewrite("holdall.testing.objects", "holdall.testing.layers")
 
 
 def __getattr__(name: str) -> Any:

@@ -206,6 +206,24 @@ def test_no_retries_are_one_try(mode: Mode) -> None:
     assert not hasattr(raised.value, "__notes__")
 
 
+def test_what_was_sent_is_what_is_told_when_the_breaker_opens_meanwhile(mode: Mode) -> None:
+    lost = Unavailable("the reply was lost")
+    cause = lost.__cause__ = OSError("reset")
+    store = Scripted(mode.runtime, lost, CircuitOpen("not sent, since it is open"))
+    with pytest.raises(Unavailable) as found:
+        mode.run(_around(mode, store).put(store.ref("a"), b"1", WRITE))
+    assert found.value is lost
+    assert found.value.__cause__ is cause
+    assert found.value.__notes__ == ["not tried again: not sent, since it is open"]
+
+
+def test_a_breaker_that_was_open_is_what_is_told(mode: Mode) -> None:
+    store = Scripted(mode.runtime, CircuitOpen("open"))
+    with pytest.raises(CircuitOpen):
+        mode.run(_around(mode, store).put(store.ref("a"), b"1", WRITE))
+    assert store.operations == ["put"]
+
+
 def test_a_service_is_not_asked_sooner_than_it_wants(mode: Mode) -> None:
     store = Scripted(mode.runtime, _busy(7.0))
     mode.run(_around(mode, store, chance=0.0).list(store.root, LIST))

@@ -95,22 +95,26 @@ class Retry(Layer):
             return cast("T", await self._delete(call))
         started = self.clock()
         tries = None
+        lost: HoldallError | None = None
         while True:
             try:
                 answer: Any = await call.send()
             except HoldallError as error:
                 if not call.repeatable:
                     raise
+                if lost is not None and isinstance(error, CircuitOpen):
+                    # This try was not sent. The one before it was, and may have been applied.
+                    lost.add_note(f"not tried again: {error.message}")
+                    raise lost from lost.__cause__
                 tries = tries or self.tries(started)
                 pause = tries.pause(error)
                 if pause is None:
                     raise
+                lost = error.with_traceback(None)  # which would hold this frame, and all in it
             else:
                 if call.operation == "get" and answer.whole is None:
                     answer = RetryStream(self, call.refs[0], answer)
                 return cast("T", answer)
-            # Outside of the except block: by now the error, and with it what its frames hold,
-            # is gone.
             await self.runtime.sleep(pause)
 
     async def _delete(self, call: Call[Any]) -> Sequence[DeleteFailure]:
