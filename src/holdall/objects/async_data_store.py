@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import PurePath
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Unpack, final
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, final
 
 from holdall.core.errors import (
     Corrupt,
@@ -53,11 +53,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from types import TracebackType
 
+    from google.protobuf.message import Message
+
     from holdall.core.errors import HoldallError
     from holdall.objects.contract import Data, Upload
     from holdall.objects.layers.metrics import Recorder
     from holdall.objects.results import Capabilities, ObjectMeta, ObjectStream, Page, UploadInfo
     from holdall.objects.sources import Writable
+
+    M = TypeVar("M", bound=Message)
 
 _DELETE_BATCH = 1000
 _log = logging.getLogger("holdall.objects")
@@ -424,6 +428,63 @@ class AsyncDataStore:
             while chunk := await stream.read(chunk_size):
                 yield chunk
                 del chunk  # or two would be in memory while the next one is read
+
+    async def write_message(
+        self, key: str | Reference, message: Message, **keywords: Unpack[WriteKeywords]
+    ) -> ObjectMeta:
+        """Write a protobuf message: as JSON where the key ends in `.json`, else binary.
+
+        Its type is recorded in the metadata `protobuf-type`, where the store keeps metadata, and
+        checked when it is read. Needs the extra `messages`.
+
+        Args:
+            key: Where.
+            message: An instance of a generated class.
+            keywords: The fields of `WriteOptions`, as for `write`.
+
+        Raises:
+            TypeError: It is no message.
+            ValueError: A required field is not set, or JSON cannot say it.
+            LimitExceeded: It has 2 GiB or more.
+        """
+        from holdall.core import protobuf
+
+        ref = self.reference(key)
+        data = protobuf.encode(message, ref)
+        keywords.setdefault("content_type", protobuf.content_type(ref))
+        if self.capabilities.metadata:
+            named = {protobuf.TYPE_NAME: protobuf.type_name(type(message))}
+            keywords["metadata"] = {**named, **(keywords.get("metadata") or {})}
+        return await self._store.put(ref, data, write_options(keywords))
+
+    async def read_message(
+        self, key: str | Reference, kind: builtins.type[M], *, max_size: int | None = None
+    ) -> M:
+        """Read a protobuf message.
+
+        Args:
+            key: Which.
+            kind: The generated class that it is of.
+            max_size: Refuse more bytes than this; when None the store's `max_download`.
+
+        Raises:
+            NotFound: There is no object.
+            Corrupt: It is no message of this type, or damaged; names type and reference.
+            LimitExceeded: It is larger than `max_size`, or the setting it comes from.
+        """
+        from holdall.core import protobuf
+
+        protobuf.type_name(kind)  # what is no message class is said before anything is read
+        ref = self.reference(key)
+        limit = self._max_download if max_size is None else max_size
+        try:
+            stream = await self._store.get(ref, GetOptions(max_size=limit) if limit else GET)
+            data = await stream.read_all() if stream.whole is None else stream.whole
+        except LimitExceeded as error:
+            if max_size is None:
+                raise _above_setting(error, limit) from error
+            raise
+        return protobuf.decode(data, kind, ref, stream.meta.metadata.get(protobuf.TYPE_NAME))
 
     # Asking
 

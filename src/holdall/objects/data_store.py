@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack, final
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, final
 
 from holdall.core.runtime.blocking import BlockingRuntime, drive, drive_iterator
 from holdall.objects.async_data_store import AsyncDataStore
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
+    from google.protobuf.message import Message
+
     from holdall.core.reference import Reference
     from holdall.objects.contract import Data, ObjectStore
     from holdall.objects.layers.metrics import Recorder
     from holdall.objects.results import Capabilities, ObjectMeta, Page, UploadInfo
     from holdall.objects.sources import Stream, Writable, WriteKeywords
+
+    M = TypeVar("M", bound=Message)
 
 
 @final
@@ -307,6 +311,43 @@ class DataStore:
         All chunks are of the same object, also when a writer replaces it meanwhile.
         """
         return drive_iterator(self._face.stream(key, start=start, end=end, chunk_size=chunk_size))
+
+    def write_message(
+        self, key: str | Reference, message: Message, **keywords: Unpack[WriteKeywords]
+    ) -> ObjectMeta:
+        """Write a protobuf message: as JSON where the key ends in `.json`, else binary.
+
+        Its type is recorded in the metadata `protobuf-type`, where the store keeps metadata, and
+        checked when it is read. Needs the extra `messages`.
+
+        Args:
+            key: Where.
+            message: An instance of a generated class.
+            keywords: The fields of `WriteOptions`, as for `write`.
+
+        Raises:
+            TypeError: It is no message.
+            ValueError: A required field is not set, or JSON cannot say it.
+            LimitExceeded: It has 2 GiB or more.
+        """
+        return drive(self._face.write_message(key, message, **keywords))
+
+    def read_message(
+        self, key: str | Reference, kind: builtins.type[M], *, max_size: int | None = None
+    ) -> M:
+        """Read a protobuf message.
+
+        Args:
+            key: Which.
+            kind: The generated class that it is of.
+            max_size: Refuse more bytes than this; when None the store's `max_download`.
+
+        Raises:
+            NotFound: There is no object.
+            Corrupt: It is no message of this type, or damaged; names type and reference.
+            LimitExceeded: It is larger than `max_size`, or the setting it comes from.
+        """
+        return drive(self._face.read_message(key, kind, max_size=max_size))
 
     # Asking
 
