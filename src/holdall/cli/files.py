@@ -35,17 +35,21 @@ def write_file(spot: Spot, path: str) -> None:
     os.makedirs(folder, exist_ok=True)
     begin = name.encode()[:60].decode(errors="ignore")  # a name has at most 255 bytes
     temporary = os.path.join(folder, f".{begin}.{os.urandom(8).hex()}.part")
-    with open(temporary, "xb") as file:
-        try:
-            _pour(spot, file, "Nothing was written")
-            file.flush()
-            if os.path.exists(path):
-                os.fchmod(file.fileno(), stat.S_IMODE(os.stat(path).st_mode))
-            os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+    try:
+        with open(temporary, "xb") as file:
+            try:
+                _pour(spot, file, "Nothing was written")
+                file.flush()
+                if os.path.exists(path):
+                    os.fchmod(file.fileno(), stat.S_IMODE(os.stat(path).st_mode))
+                os.fsync(file.fileno())
+                os.replace(temporary, path)
+            except BaseException:
+                os.unlink(temporary)
+                raise
+    except OSError as error:
+        _name(error, path)
+        raise
     # A move deletes the source next: the file must be there after a power cut.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -67,9 +71,14 @@ def write_special(spot: Spot, path: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        if error.filename is None and error.strerror:
-            error.filename = path
+        _name(error, path)
         raise
+
+
+def _name(error: OSError, path: str) -> None:
+    """Make an error of the system say where, such as that of a full disk."""
+    if error.filename is None and error.strerror:
+        error.filename = path
 
 
 def _pour(spot: Spot, file: IO[bytes], consequence: str) -> None:

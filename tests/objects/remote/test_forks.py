@@ -13,7 +13,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 # Each test runs a process of its own: whether a cloud store was used is a fact about a process.
 _BEGIN = """
-import asyncio, json, multiprocessing, os, signal, sys, warnings
+import asyncio, gc, json, multiprocessing, os, signal, sys, warnings
 import holdall
 from holdall.core.errors import HoldallError, PartialFailure, Unavailable
 
@@ -216,3 +216,63 @@ with multiprocessing.get_context("spawn").Pool(2) as pool:
     print(pool.map(store.read, ["a"] * 4) == [b"data"] * 4)
 """
     assert _run(s3_server, code) == "True"
+
+
+@needs_fork
+@pytest.mark.parametrize("begin", ["", "stream.read(10)"])
+def test_a_child_can_drop_a_body_that_its_parent_opened(s3_server: S3Server, begin: str) -> None:
+    code = f"""
+store = opened()
+store.write("big", BIG)
+stream = store.open_reader("big")
+{begin}
+def drop():
+    global stream
+    del stream
+    gc.collect()
+print(forked(drop, AT_ONCE))
+assert BIG.endswith(stream.read())
+"""
+    assert _run(s3_server, code) == "None"
+
+
+@needs_fork
+@pytest.mark.parametrize("begin", ["", "stream.read(10)"])
+@pytest.mark.parametrize("layers", ["", ", layers=[]"])
+def test_a_child_ends_normally_with_a_body_that_its_parent_opened(
+    s3_server: S3Server, begin: str, layers: str
+) -> None:
+    code = f"""
+store = opened({layers.lstrip(", ")})
+store.write("big", BIG)
+stream = store.open_reader("big")
+{begin}
+if os.fork() == 0:
+    signal.alarm(AT_ONCE)  # instead of hanging for ever
+    sys.exit(3)
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+assert BIG.endswith(stream.read())
+"""
+    assert _run(s3_server, code) == "3"
+
+
+@needs_fork
+@pytest.mark.parametrize("begin", ["", "drive(body.read(10))"])
+def test_a_child_keeps_what_an_open_body_holds_of_its_parent_for_ever(
+    s3_server: S3Server, begin: str
+) -> None:
+    # Whether letting go of it hangs depends on what other threads did at the fork.
+    code = f"""
+from holdall.core.runtime.blocking import drive
+from holdall.objects.options import GET
+store = opened(layers=[])
+store.write("big", BIG)
+body = drive(store.store.get(store.reference("big"), GET))
+{begin}
+def counts():
+    return [sys.getrefcount(thing) for thing in (body._answer, body._chunks) if thing is not None]
+(before,) = counts()
+print(forked(lambda: [count - before for count in counts()]))
+drive(body.close())
+"""
+    assert _run(s3_server, code) == "[1]"

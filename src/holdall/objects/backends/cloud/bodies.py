@@ -23,6 +23,8 @@ _CHUNK_BYTES = 512 * 1024  # larger ones leave the cache before they are read
 class CloudBytes(ObjectStream):
     """A body that came whole. What is known of the object is made out when it is asked for.
 
+    A forked child can read it: obstore's answer has given all that it had, and waits for nothing.
+
     Args:
         data: The bytes.
         answer: What obstore gave.
@@ -77,7 +79,17 @@ class CloudStream(ObjectStream):
         rest: Reads all of it at once, in parallel, where nothing was read yet; else None.
     """
 
-    __slots__ = ("_answer", "_chunk", "_chunks", "_errors", "_fault", "_left", "_rest", "_runtime")
+    __slots__ = (
+        "__weakref__",
+        "_answer",
+        "_chunk",
+        "_chunks",
+        "_errors",
+        "_fault",
+        "_left",
+        "_rest",
+        "_runtime",
+    )
 
     def __init__(
         self,
@@ -99,6 +111,12 @@ class CloudStream(ObjectStream):
         self._errors = errors
         self._fault = fault
         self._rest = rest
+        forks.watch(self)
+
+    @property
+    def held(self) -> tuple[Any, ...]:
+        """What it holds of obstore."""
+        return self._answer, self._chunks
 
     async def read(self, size: int) -> bytes:
         if not self._chunk and self._left:
@@ -108,6 +126,7 @@ class CloudStream(ObjectStream):
         return bytes(taken)
 
     async def read_all(self) -> bytes:
+        forks.check()
         if self._rest is not None and self._chunks is None and self._answer is not None:
             rest, self._rest = self._rest, None
             await self.close()
@@ -119,7 +138,6 @@ class CloudStream(ObjectStream):
         return bytes(whole)
 
     async def close(self) -> None:
-        forks.keep(self._answer, self._chunks)
         self._answer = self._chunks = None
         self._chunk = memoryview(_END)
         self._left = 0

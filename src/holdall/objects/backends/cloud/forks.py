@@ -5,13 +5,25 @@ Opening a store anew in the child does not help, since the threads belong to the
 
 from __future__ import annotations
 
+import ctypes
 import os
+from typing import Protocol
+from weakref import WeakSet
 
 from holdall.core.errors import Unavailable
 
+
+class Body(Protocol):
+    """What holds something of obstore that still waits for bytes."""
+
+    @property
+    def held(self) -> tuple[object, ...]:
+        """What it holds of obstore now."""
+
+
 _used = False
 _orphaned = False
-_kept: list[object] = []
+_open: WeakSet[Body] = WeakSet()
 
 
 def check() -> None:
@@ -27,15 +39,18 @@ def check() -> None:
     _used = True
 
 
-def keep(*things: object) -> None:
-    """Keep what obstore gave the parent: to let go of it in a forked child would hang as well."""
-    if _orphaned:
-        _kept.append(things)
+def watch(body: Body) -> None:
+    """Let no forked child let go of what a body holds: its end wakes threads that are not there."""
+    _open.add(body)
 
 
 def _forked() -> None:
     global _orphaned  # noqa: PLW0603
     _orphaned = _orphaned or _used
+    for body in tuple(_open):
+        for thing in body.held:
+            # Counted once too often, it outlives the interpreter too, which empties every list.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 os.register_at_fork(after_in_child=_forked)
