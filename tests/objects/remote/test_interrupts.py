@@ -124,7 +124,7 @@ def interrupted(proxy: Interrupting, *words: str) -> int:
 
 
 @pytest.mark.parametrize("command", ["cp", "put"])
-def test_an_upload_that_is_interrupted_ends_within_a_part_and_can_go_on(
+def test_an_upload_that_is_interrupted_ends_within_a_part_and_is_found_again(
     proxy: Interrupting, bucket: str, sparse: Path, command: str
 ) -> None:
     assert interrupted(proxy, command, str(sparse), f"s3://{bucket}/large") < MORE

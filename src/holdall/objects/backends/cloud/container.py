@@ -167,7 +167,7 @@ class Container:
             key,
             size,
             modified_ns,
-            etag,
+            etag or None,
             None if content_type == self.service.default_type else content_type,
             {name: decoded(value) for name, value in metadata.items()} if metadata else metadata,
             tags,

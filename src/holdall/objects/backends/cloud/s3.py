@@ -146,7 +146,7 @@ class S3Service(Service):
             ref.key,
             int(headers["content-length"]),
             xml.http_time_ns(headers["last-modified"]),
-            headers.get("etag", "").strip('"') or None,
+            headers.get("etag", "").strip('"'),
             headers.get("content-type"),
             {
                 name[len(_META) :].lower(): value

@@ -27,7 +27,7 @@ class Known(Struct, frozen=True, gc=False):
         key: Its key in the container.
         size: In bytes.
         modified_ns: When it was written, in nanoseconds since 1970 UTC.
-        etag: As conditions name it, without quotes.
+        etag: As conditions name it, without quotes; empty where a server names none.
         content_type: Media type; None where there is none.
         metadata: As the service has it, with names and values still encoded.
         content_md5: Hexadecimal, where the service has one.
