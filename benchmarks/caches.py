@@ -62,10 +62,10 @@ def caches() -> bool:
             count=1000,
             rounds=15,
         )
-        return good & _many(store)
+        return good & _many(store, plain)
 
 
-def _many(store: holdall.DataStore) -> bool:
+def _many(store: holdall.DataStore, plain: redis.Redis) -> bool:
     """List and delete by prefix, beside one request for each key."""
     keys = [f"many/{number:06}" for number in range(KEYS)]
 
@@ -89,9 +89,18 @@ def _many(store: holdall.DataStore) -> bool:
         fill()
         return timed(lambda: store.delete_many([meta.ref for meta in store.walk("many")]))
 
+    def delete_known(_: int) -> float:
+        fill()
+        return timed(lambda: store.delete_many(keys))
+
     def delete_singly(_: int) -> float:
         fill()
         return timed(each_key(store.delete))
+
+    def delete_plain(_: int) -> float:
+        for key in keys:
+            plain.set(key, b"x")
+        return timed(each_key(plain.delete))
 
     fill()
     assert sum(1 for _ in store.walk("many")) == KEYS
@@ -100,8 +109,12 @@ def _many(store: holdall.DataStore) -> bool:
         [
             Contender("holdall walk", each(lambda: sum(1 for _ in store.walk("many")))),
             Contender("holdall stat, one by one", each(each_key(store.stat))),
+            Contender("redis-py STRLEN, one by one", each(each_key(plain.strlen))),
         ],
-        [Goal("holdall stat, one by one", 20, at_least=True)],
+        [
+            Goal("holdall stat, one by one", 20, at_least=True),
+            Goal("redis-py STRLEN, one by one", 20, at_least=True),
+        ],
         count=1,
         rounds=5,
     )
@@ -110,8 +123,26 @@ def _many(store: holdall.DataStore) -> bool:
         [
             Contender("holdall walk and delete_many", delete_together),
             Contender("holdall delete, one by one", delete_singly),
+            Contender("redis-py DEL, one by one", delete_plain),
         ],
-        [Goal("holdall delete, one by one", 20, at_least=True)],
+        [
+            Goal("holdall delete, one by one", 20, at_least=True),
+            Goal("redis-py DEL, one by one", 20, at_least=True),
+        ],
+        count=1,
+        rounds=3,
+    )
+    good &= compare(
+        f"Redis, delete {KEYS} keys that are known",
+        [
+            Contender("holdall delete_many", delete_known),
+            Contender("holdall delete, one by one", delete_singly),
+            Contender("redis-py DEL, one by one", delete_plain),
+        ],
+        [
+            Goal("holdall delete, one by one", 20, at_least=True),
+            Goal("redis-py DEL, one by one", 20, at_least=True),
+        ],
         count=1,
         rounds=3,
     )

@@ -1,13 +1,15 @@
 """A Redis store in many threads, tasks and processes at once."""
 
 import asyncio
+import gc
 import json
 import os
 import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+import warnings
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -253,6 +255,45 @@ def test_a_task_that_is_cancelled_leaves_no_answer_behind(options: dict[str, Any
                     await task
 
     asyncio.run(work())
+
+
+def left_open(work: Coroutine[Any, Any, None]) -> list[str]:
+    """Run it on a loop of its own; answer what it left open."""
+    gc.collect()  # what earlier tests left is not this one's
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        asyncio.run(work)
+        gc.collect()
+    return [str(known.message) for known in caught if known.category is ResourceWarning]
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_request_that_ends_after_the_store_was_closed_leaves_no_connection(
+    options: dict[str, Any], steps: int
+) -> None:
+    async def work() -> None:
+        store = AsyncDataStore(RedisStore(RedisSettings(**options), LoopRuntime()))
+        await store.write("a", LARGE)
+        reading = asyncio.create_task(store.read("a"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await store.close()
+        assert await reading == LARGE
+
+    assert left_open(work()) == []
+
+
+def test_closing_that_is_cancelled_leaves_no_connection(options: dict[str, Any]) -> None:
+    async def work() -> None:
+        store = AsyncDataStore(RedisStore(RedisSettings(**options), LoopRuntime()))
+        await asyncio.gather(*(store.write(f"{number}", b"x") for number in range(4)))
+        closing = asyncio.create_task(store.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with suppress(asyncio.CancelledError):
+            await closing
+
+    assert left_open(work()) == []
 
 
 @pytest.mark.parametrize("password", ["wrong", None])

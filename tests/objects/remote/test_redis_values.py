@@ -3,6 +3,7 @@
 import hashlib
 import mmap
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from holdall.core.errors import (
     AlreadyExists,
+    Corrupt,
     LimitExceeded,
     PreconditionFailed,
     Unsupported,
@@ -252,10 +254,103 @@ def test_a_lost_index_comes_back_by_a_reindex(store: DataStore, others: Any) -> 
     for key in ("a", "b"):
         store.write(key, b"data", metadata={"name": key})
     others.delete(".holdall/index")
-    assert list(store.list()) == []
     assert reindex(store) == (2, 0)
     assert list(store.list()) == ["a", "b"]
     assert store.stat("a").metadata == {"name": "a"}
+
+
+@pytest.mark.parametrize("delimiter", [False, True])
+def test_a_lost_index_is_an_error_of_the_listing_that_says_how_to_mend_it(
+    store: DataStore, others: Any, delimiter: bool
+) -> None:
+    store.write("a", b"data")
+    others.delete(".holdall/index")
+    with pytest.raises(Corrupt, match=r"--reindex redis://127\.0\.0\.1"):
+        store.list_page(delimiter=delimiter)
+
+
+def test_an_index_that_began_anew_after_it_was_lost_is_noticed(
+    store: DataStore, others: Any
+) -> None:
+    for key in ("a", "b"):
+        store.write(key, b"data")
+    others.delete(".holdall/index")
+    store.write("c", b"data")
+    with pytest.raises(Corrupt, match="index"):
+        list(store.list())
+    store.write("a", b"data")
+    store.delete("b")
+    assert list(store.list()) == ["a", "c"]
+
+
+def test_a_reindex_forgets_what_went_while_the_index_was_lost(
+    store: DataStore, others: Any
+) -> None:
+    for key in ("a", "b", "c"):
+        store.write(key, b"data")
+    others.delete(".holdall/index", "a", "b")
+    assert reindex(store) == (1, 0)
+    assert list(store.list()) == ["c"]
+    assert others.hkeys(".holdall/times") == [b"c"]
+
+
+def test_a_reindex_of_one_folder_does_not_hide_that_others_lost_theirs(
+    opened: Open, others: Any
+) -> None:
+    opened(prefix="a").write("1", b"data")
+    opened(prefix="b").write("1", b"data")
+    others.delete(".holdall/index", "b/1")
+    assert reindex(opened(prefix="a")) == (1, 0)
+    with pytest.raises(Corrupt):
+        list(opened(prefix="b").list())
+    assert reindex(opened()) == (0, 0)
+    assert list(opened(prefix="b").list()) == []
+
+
+def test_a_listing_tells_the_time_of_writing_that_the_note_tells(opened: Open, others: Any) -> None:
+    store = opened(ttl=timedelta(hours=1))
+    store.write("expires", b"data")
+    for act in (
+        lambda: opened().write("a", b"data"),
+        lambda: opened().write("b", iter([b"data"])),
+        lambda: opened().copy("a", "c"),
+        lambda: opened().move("c", "d"),
+        lambda: opened().write("expires", b"data"),
+        lambda: store.write("a", b"data"),
+        lambda: store.copy("b", "d"),
+        lambda: others.delete(".holdall/times"),
+        lambda: reindex(opened()),
+    ):
+        act()
+        for meta in store.walk():
+            assert meta.modified_ns == store.stat(meta.key).modified_ns > 0
+
+
+def test_only_what_lives_for_ever_has_its_time_beside_the_index(opened: Open, others: Any) -> None:
+    opened().write("a", b"data")
+    opened().write("b", b"data")
+    opened(ttl=timedelta(hours=1)).write("a", b"data")
+    assert others.hkeys(".holdall/times") == [b"b"]
+    assert reindex(opened()) == (0, 0)
+    assert others.hkeys(".holdall/times") == [b"b"]
+
+
+def test_an_empty_object_and_one_of_others_are_listed_among_the_rest(
+    store: DataStore, others: Any
+) -> None:
+    for key in ("a", "c", "e"):
+        store.write(key, b"" if key == "a" else b"data")
+    others.set("b", "their")
+    others.delete("c")
+    others.rpush("c", "no object")
+    reindex(store)
+    page = store.list_page()
+    assert [(meta.key, meta.size) for meta in page.objects] == [("a", 0), ("b", 5), ("e", 4)]
+    assert page.foreign == 1
+    pages = [store.list_page(max_items=1)]
+    while pages[-1].token is not None:
+        pages.append(store.list_page(max_items=1, cursor=pages[-1].token))
+    assert [meta.key for page in pages for meta in page.objects] == ["a", "b", "e"]
 
 
 def test_what_cannot_be_a_key_is_counted_and_not_listed(store: DataStore, others: Any) -> None:

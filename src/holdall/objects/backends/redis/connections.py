@@ -189,13 +189,14 @@ class LoopConnections:
         self._seconds = settings.timeout.total_seconds()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._idle: list[tuple[float, Any]] = []
+        self._closed = False
         self._slots: asyncio.Semaphore
 
     async def run(self, script: Script, args: Sequence[bytes], ref: Reference, once: bool) -> Any:
         """Run a script; see `Server.run`."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._loop, self._idle = loop, []
+            self._loop, self._idle, self._closed = loop, [], False
             self._slots = asyncio.Semaphore(self._settings.connections)
         async with self._slots:
             return await self._run(script, args, ref, once)
@@ -210,17 +211,24 @@ class LoopConnections:
                 request = packed(b"EVAL", script.source, script.keys, args)
                 reply = await self._ask(connection, request)
         except ResponseError as error:
-            self._idle.append((time.monotonic(), connection))
+            await self._give(connection)
             raise translate(error, ref) from error
         except (RedisError, OSError) as error:
             await _drop(connection)
-            await self.close()  # what broke one has most likely broken the others
+            await self._empty()  # what broke one has most likely broken the others
             raise translate(error, ref, once=once) from error
         except BaseException:
             await _drop(connection)
             raise
-        self._idle.append((time.monotonic(), connection))
+        await self._give(connection)
         return reply
+
+    async def _give(self, connection: Any) -> None:
+        if self._closed:
+            # Of a request that was under way at `close`: nobody would look for it again.
+            await _drop(connection)
+        else:
+            self._idle.append((time.monotonic(), connection))
 
     async def _ask(self, connection: Any, request: list[bytes]) -> Any:
         async with asyncio.timeout(self._seconds):
@@ -228,12 +236,16 @@ class LoopConnections:
             return await connection.read_response()
 
     async def close(self) -> None:
-        """Close the connections that nobody uses."""
+        """Close the connections that nobody uses, and the others as soon as nobody does."""
+        self._closed = True
+        await self._empty()
+
+    async def _empty(self) -> None:
         if asyncio.get_running_loop() is not self._loop:
             self._idle = []  # they ended with their loop
         while self._idle:
-            with suppress(RedisError, OSError):  # what cannot be closed in order is closed
-                await self._idle.pop()[1].disconnect()
+            # All was sent, so nothing is lost; and who is cancelled here leaves none open.
+            await _drop(self._idle.pop()[1])
 
     async def _take(self, ref: Reference) -> Any:
         while True:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import repeat
 from typing import TYPE_CHECKING, final
 
 import msgspec
 from msgspec import Struct
 
-from holdall.objects.backends.redis.scripts_listing import LIST, SCAN, SWEEP
+from holdall.core.errors import Corrupt
+from holdall.objects.backends.redis.scripts_listing import LIST, PRUNE, SCAN, SWEEP
 from holdall.objects.options import PAGE_ITEMS
 from holdall.objects.results import ObjectMeta, Page
 
@@ -54,15 +56,17 @@ class Listing:
             b"%d" % min(options.max_items, PAGE_ITEMS),
             b"1" if options.etags else b"",
         )
-        more, foreign, last, odd, found = await self._server.run(LIST, args, prefix)
+        reply = await self._server.run(LIST, args, prefix)
+        if reply == b"?lost":
+            raise self._lost(prefix)
+        more, foreign, last, odd, found = reply
         keys, sizes, known = _decode(found)
         objects: list[ObjectMeta] = []
         folders: list[str] = []
         if not odd:
-            objects = [
-                ObjectMeta(root, key[skip:], size, int(modified) * 1000)
-                for key, size, modified in zip(keys, sizes, known, strict=True)
-            ]
+            names = [key[skip:] for key in keys] if skip else keys
+            written = [modified * 1000 for modified in map(int, known)]
+            objects = list(map(ObjectMeta, repeat(root), names, sizes, written))
             keys = []
         for key, size, info in zip(keys, sizes, known, strict=False):
             if size < 0:
@@ -90,8 +94,23 @@ class Listing:
             count, last = await self._server.run(SWEEP, (place, end), self._root)
             dropped += count
             if last is None:
-                return Reindexed(added, dropped)
+                break
             place = b"(" + last
+        cursor = b"0"
+        while True:
+            cursor = await self._server.run(PRUNE, (cursor, pattern), self._root)
+            if cursor == b"0":
+                return Reindexed(added, dropped)
+
+    def _lost(self, prefix: Reference) -> Corrupt:
+        root = self._root
+        return Corrupt(
+            f"{prefix}: the server has lost the index that listings come from, or a part of it, as "
+            "one does that throws keys away when its memory is full. No listing is complete. "
+            f"'holdall doctor --reindex {root.scheme}://{root.container}', with the number of the "
+            "database (?db=), brings it back",
+            reference=prefix,
+        )
 
 
 def _behind(start: bytes, token: str | None) -> bytes:

@@ -3,6 +3,8 @@
 What is in the database, beside the values themselves, which stand under their own keys:
 
     .holdall/index          sorted set of all keys, all scores 0: the order of listings
+    .holdall/times          hash of keys and when they were written: what listings show of a note,
+                            for the values that do not live for a set time only
     .holdall/note/<key>     what is known of a value, one line, see below
     .holdall/pin/<key>      the pin of the readers of a large value, while there are any
     .holdall/readers/<pin>  set of these readers
@@ -16,6 +18,10 @@ A note is `etag fingerprint modified size digests kept`, of which the first thre
 width. It is true of the value only as long as the value has that size and fingerprint; another
 program may have written since. The fingerprint is the SHA-1 of the value; above 1 MiB, of the
 digests of its pieces of 1 MiB, so that no script holds all of a large value in Lua's memory.
+
+Each key in `times` is in `index` too, so that an index that is shorter has lost something: keys
+are taken into `times` last and out of it first. A key that is not in `times` costs its listing the
+look at its note, and nothing else.
 
 A script that writes does so first under `.holdall`, last under the key: whoever is not permitted
 to do the one has then not done the other.
@@ -102,12 +108,14 @@ end
 """,
     "note": """\
 local function note(key, line, ttl)
+  call('ZADD', '.holdall/index', 0, key)
   if ttl == '' then
     call('SET', '.holdall/note/' .. key, line)
+    call('HSET', '.holdall/times', key, string.sub(line, 75, 90))
   else
     call('SET', '.holdall/note/' .. key, line, 'PX', ttl)
+    call('HDEL', '.holdall/times', key)
   end
-  call('ZADD', '.holdall/index', 0, key)
 end
 """,
     "unpin": """\

@@ -105,29 +105,31 @@ RELEASE = script("unpin(KEYS[1], ARGV[1], ARGV[2])")
 # keys divided by line breaks, if_match
 DELETE = script(
     """\
-local keys, notes, failed, number = {}, {}, {}, 0
+local keys, notes, failed, number, count = {}, {}, {}, 0, 0
+local try, match = redis.pcall, ARGV[2]
 for key in string.gmatch(ARGV[1], '[^\\n]+') do
-  local size = redis.pcall('STRLEN', key)
+  local size = try('STRLEN', key)
   if type(size) == 'table' then
     failed[#failed + 1] = number .. ' ?' .. size.err
   else
     local etag = nil
-    if ARGV[2] ~= '' then
+    if match ~= '' then
       local _, current = state(key)
-      if current and current ~= ARGV[2] then etag = current end
+      if current and current ~= match then etag = current end
     end
     if etag then
       failed[#failed + 1] = number .. ' !' .. etag
     else
-      aside(key, size)
-      keys[#keys + 1] = key
-      notes[#notes + 1] = '.holdall/note/' .. key
+      if size > PIECE then aside(key, size) end
+      count = count + 1
+      keys[count], notes[count] = key, '.holdall/note/' .. key
     end
   end
   number = number + 1
 end
-if #keys > 0 then
+if count > 0 then
   call('UNLINK', unpack(notes))
+  call('HDEL', '.holdall/times', unpack(keys))
   call('ZREM', '.holdall/index', unpack(keys))
   call('UNLINK', unpack(keys))
 end
@@ -157,6 +159,7 @@ if source ~= target then
   else
     aside(source, size, 'COPY')
     call('UNLINK', '.holdall/note/' .. source)
+    call('HDEL', '.holdall/times', source)
     call('ZREM', '.holdall/index', source)
     call('RENAME', source, target)
   end
