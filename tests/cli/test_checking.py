@@ -82,3 +82,17 @@ def test_a_file_has_no_url(run: Run, here: Path) -> None:
 @pytest.mark.parametrize("words", [["--method", "POST"], ["--expires", "soon"], ["--expires=0"]])
 def test_what_cannot_be_signed_is_a_mistake(run: Run, words: list[str]) -> None:
     run("sign", *words, "file:///a", code=2)
+
+
+def test_doctor_says_what_a_configured_store_is_made_of(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "objects").mkdir()
+    file = tmp_path / "storage.toml"
+    file.write_text(
+        f'type = "local"\ncontainer = "{tmp_path}/objects"\n[cache]\nmax_size_mbs = 1\n'
+    )
+    answer = json.loads(run("doctor", "--json", str(file)).stdout)
+    assert answer["ok"]
+    assert answer["made_of"][0] == "metrics"
+    assert answer["made_of"][1].startswith("cache: ")
+    assert answer["made_of"][2:] == ["router", f"  file://{tmp_path}/objects"]
+    assert "it is made of:" in run("doctor", str(file)).stdout

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from redis import Redis
 
 import holdall
 from cli.conftest import Run
@@ -67,6 +68,14 @@ def test_doctor_finds_a_store_well(run: Run, request: pytest.FixtureRequest, pla
     found = json.loads(run("doctor", "--json", request.getfixturevalue(place)).stdout)
     assert [step["step"] for step in found["steps"] if not step["ok"]] == []
     assert found["steps"][-1]["step"] == "delete"
+
+
+def test_doctor_takes_in_what_others_wrote(run: Run, redis: str) -> None:
+    with Redis.from_url(redis) as client:
+        client.set("foreign/key", b"theirs")
+    assert json.loads(run("doctor", "--json", "--reindex", redis).stdout)["ok"]
+    with holdall.open(redis) as store:
+        assert list(store.list()) == ["foreign/key"]
 
 
 @pytest.mark.parametrize("place", ["redis", "s3", "az", "gs"])

@@ -41,6 +41,8 @@ _NAMES = {"abfs": "az", "abfss": "az", "rediss": "redis", "mem": "memory"}
 # After one of these every later step would wait for, and say, the same.
 _HOPELESS = (Unauthenticated, Timeout, Unavailable)
 
+_CONFIGURATIONS = (".toml", ".yaml", ".yml", ".json")
+
 
 class _Examination:
     """What was tried of one store, and what came of it."""
@@ -108,6 +110,7 @@ def doctor(
     Examples:
       holdall doctor /srv/data
       holdall doctor 's3://archive/plant-7?endpoint=http://127.0.0.1:9000'
+      holdall doctor storage.toml
       holdall doctor --read-only --json az://reports
       holdall doctor --json s3://archive | jq '.steps[] | select(.ok == false)'
       holdall doctor --reindex redis://127.0.0.1
@@ -129,11 +132,12 @@ def doctor(
                 _probe(examination, store)
     where = _shown_place(place) if store is None else store.base_path or str(store.root)
     can = None if store is None else msgspec.to_builtins(store.capabilities)
+    made_of = [] if store is None else store.describe().splitlines()
     if json:
         answer = {"place": where, "type": examination.kind, "ok": examination.code == OK}
-        say_json(answer | {"steps": examination.rows, "capabilities": can})
+        say_json(answer | {"steps": examination.rows, "capabilities": can, "made_of": made_of})
     else:
-        _say(f"{examination.kind} store at {where}", examination.rows, can or {})
+        _say(f"{examination.kind} store at {where}", examination.rows, made_of, can or {})
     return examination.code
 
 
@@ -154,13 +158,15 @@ def _open(place: str) -> Store:
         # Elsewhere memory is refused, but here what is written is read again at once.
         return holdall.open(place)
     path = folder_path(place)
+    if path is not None and path.endswith(_CONFIGURATIONS) and os.path.isfile(path):
+        return Store.from_config(path)
     if path is not None and not os.path.isdir(path):
         raise NotFound(f"{path}: there is no folder, and doctor makes none")
     return store_at(place)
 
 
 def _reindex(store: Store) -> None:
-    again = getattr(store.store, "reindex", None)
+    again = getattr(store.backend, "reindex", None)
     if again is None:
         raise Unsupported(f"{store.root} keeps no index: there is nothing to take in")
     drive(again())
@@ -248,7 +254,9 @@ def _refused(kind: type[HoldallError], key: str, write: Callable[[], object]) ->
     raise Unsupported(f"{key}: a condition that does not hold did not stop a write")
 
 
-def _say(title: str, rows: list[dict[str, Any]], can: dict[str, object]) -> None:
+def _say(
+    title: str, rows: list[dict[str, Any]], made_of: list[str], can: dict[str, object]
+) -> None:
     say(title)
     words = {True: "ok", False: "FAILED", None: "-"}
     for row in rows:
@@ -258,6 +266,10 @@ def _say(title: str, rows: list[dict[str, Any]], can: dict[str, object]) -> None
             say(f"         {row['error']}")
         if "hint" in row:
             say(f"         to mend it: {row['hint']}")
+    if made_of:
+        say("it is made of:")
+    for line in made_of:
+        say(f"  {line}")
     if can:
         say("it can do:")
     for name, value in can.items():
