@@ -58,22 +58,25 @@ def test_one_request_that_was_late_is_an_answer_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "transient"),
+    ("call", "transient", "reads"),
     [
-        (lambda store, ref: store.put(ref, b"", WRITE), True),
-        (lambda store, ref: store.put(ref, b"", WriteOptions(if_none_match="*")), False),
-        (lambda store, ref: store.upload(ref, WRITE, None), False),
-        (lambda store, ref: store.copy(ref, ref, COPY), True),
-        (lambda store, ref: store.get(ref, GET), True),
+        (lambda store, ref: store.put(ref, b"", WRITE), True, False),
+        (lambda store, ref: store.put(ref, b"", WriteOptions(if_none_match="*")), False, False),
+        (lambda store, ref: store.upload(ref, WRITE, None), False, False),
+        (lambda store, ref: store.copy(ref, ref, COPY), True, False),
+        (lambda store, ref: store.get(ref, GET), True, True),
     ],
 )
-def test_what_may_have_been_applied_is_not_transient(call: Any, transient: bool) -> None:
+def test_what_may_have_been_applied_is_not_transient(
+    call: Any, transient: bool, reads: bool
+) -> None:
     async def run() -> None:
         inner = Scripted(LoopRuntime(), _forever)
         with pytest.raises(errors.Timeout) as found:
             await call(Timeout(inner, _SHORT), inner.ref("a"))
         assert found.value.transient is transient
         assert ("may have been applied" in found.value.message) is not transient
+        assert found.value.uncertain is not reads
 
     asyncio.run(run())
 

@@ -170,6 +170,7 @@ def test_the_lost_reply_of_a_conditional_write_says_that_it_may_have_been_applie
     with pytest.raises(Unavailable, match="may have been applied") as caught:
         through.write("a", b"data", if_none_match="*")
     assert not caught.value.transient
+    assert caught.value.uncertain
     assert isinstance(caught.value.__cause__, redis.ConnectionError)
     assert others.get("a") == b"data"
     assert proxy.requests.count(b"EVALSHA") == 1

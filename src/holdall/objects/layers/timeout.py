@@ -70,9 +70,11 @@ class Timeout(Layer):
         ref = call.refs[0] if call.refs else self._root
         again = call.repeatable or call.operation in _READS
         unknown = "" if again else "; it may have been applied all the same: look before repeating"
-        return errors.Timeout(
+        error = errors.Timeout(
             f"{ref}: {call.operation} took longer than {self._seconds:g} s, which the setting "
             f"'call' of the layer 'timeout' allows{unknown}",
             reference=ref,
             transient=again,
         )
+        error.uncertain = call.operation not in _READS
+        return error

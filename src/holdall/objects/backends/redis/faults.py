@@ -78,11 +78,13 @@ def translate(
         fault = Unavailable(f"{ref}: the connection to {ref.container} broke off", reference=ref)
     if once and not connecting:
         # Its own success would refuse a second one.
-        return type(fault)(
+        unsure = type(fault)(
             f"{fault.message}; the change may have been applied: read the object and decide",
             reference=ref,
             transient=False,
         )
+        unsure.uncertain = True
+        return unsure
     return fault
 
 
