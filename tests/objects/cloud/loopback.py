@@ -44,7 +44,7 @@ def listening() -> Iterator[Loopback]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_PUT = do_POST = _respond  # noqa: N815 - the names of the library
+        do_GET = do_HEAD = do_PUT = do_POST = _respond  # noqa: N815 - the names of the library
 
         def log_message(self, *_: object) -> None:
             """Write nothing to the terminal."""

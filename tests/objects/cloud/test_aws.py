@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +51,13 @@ def files(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def somebody_else(environment: Environment, server: Loopback) -> Environment:
+    """Variables of a container, whose role is not the one that a test names."""
+    server.answer = lambda _: (200, _ROLE)
+    return environment | {"AWS_CONTAINER_CREDENTIALS_FULL_URI": server.url}
+
+
 def _profile(name: str, key: str, more: str = "") -> str:
     return f"[{name}]\naws_access_key_id = {key}\naws_secret_access_key = {_SECRET}\n{more}\n"
 
@@ -60,7 +68,7 @@ def _profile(name: str, key: str, more: str = "") -> str:
 def test_the_key_in_the_settings_comes_before_all(environment: Environment) -> None:
     environment |= {"AWS_ACCESS_KEY_ID": "other", "AWS_SECRET_ACCESS_KEY": "other"}
     key = Key("id", _SECRET)
-    assert aws.find(key, None, environment).lease() == Lease(key)
+    assert aws.find(lambda: key, None, environment).current() is key
 
 
 def test_the_environment_has_a_key(environment: Environment) -> None:
@@ -83,10 +91,20 @@ def test_an_empty_session_token_is_none(environment: Environment, files: Path) -
     assert aws.find(None, "a", environment).current().token is None
 
 
-def test_half_a_key_in_the_environment_is_none(environment: Environment) -> None:
-    environment["AWS_ACCESS_KEY_ID"] = "id"
-    with pytest.raises(Unauthenticated, match="the environment: nothing"):
-        aws.find(None, None, environment).current()
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+        ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
+    ],
+)
+def test_half_a_key_in_the_environment_is_an_error(
+    somebody_else: Environment, given: str, missing: str
+) -> None:
+    somebody_else[given] = "hunter2"
+    with pytest.raises(Unauthenticated, match=f"{given} is given, and {missing}") as caught:
+        aws.find(None, None, somebody_else).current()
+    assert "hunter2" not in str(caught.value)
 
 
 def test_the_environment_comes_before_the_files(environment: Environment, files: Path) -> None:
@@ -146,6 +164,11 @@ def test_variables_name_the_files(environment: Environment, tmp_path: Path) -> N
     assert aws.find(None, "b", environment).current().id == "id-of-b"
 
 
+def test_a_file_has_a_session_token_too(environment: Environment, files: Path) -> None:
+    (files / "credentials").write_text(_profile("a", "id", "aws_session_token = token"))
+    assert aws.find(None, "a", environment).current() == Key("id", _SECRET, "token")
+
+
 def test_a_changed_file_counts_at_the_next_opening(environment: Environment, files: Path) -> None:
     (files / "credentials").write_text(_profile("a", "old"))
     assert aws.find(None, "a", environment).current().id == "old"
@@ -153,9 +176,124 @@ def test_a_changed_file_counts_at_the_next_opening(environment: Environment, fil
     assert aws.find(None, "a", environment).current().id == "new"
 
 
-def test_a_missing_profile_is_named(environment: Environment) -> None:
-    with pytest.raises(Unauthenticated, match="the profile 'missing'"):
-        aws.find(None, "missing", environment).current()
+def test_a_missing_profile_is_named_and_nobody_else_asked(
+    somebody_else: Environment, server: Loopback
+) -> None:
+    with pytest.raises(Unauthenticated, match="no credentials for the profile 'missing'"):
+        aws.find(None, "missing", somebody_else).current()
+    assert not server.asked
+
+
+@pytest.mark.parametrize("written", ["", "[profile prod]\nregion = eu-west-1\n"])
+def test_a_profile_that_a_variable_names_is_not_passed_over(
+    somebody_else: Environment, files: Path, written: str
+) -> None:
+    (files / "config").write_text(written)
+    somebody_else["AWS_PROFILE"] = "prod"
+    with pytest.raises(Unauthenticated, match="no credentials for the profile 'prod'"):
+        aws.find(None, None, somebody_else).current()
+
+
+def test_a_key_of_the_environment_comes_before_the_profile_of_a_variable(
+    environment: Environment,
+) -> None:
+    environment |= {
+        "AWS_PROFILE": "missing",
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": _SECRET,
+    }
+    assert aws.find(None, None, environment).current() == Key("id", _SECRET)
+
+
+def test_files_without_the_default_profile_are_passed_over(
+    somebody_else: Environment, files: Path
+) -> None:
+    (files / "credentials").write_text(_profile("other", "id"))
+    (files / "config").write_text("[default]\nregion = eu-west-1\n")
+    assert aws.find(None, None, somebody_else).lease() == _OF_ROLE
+
+
+@pytest.mark.parametrize("file", ["credentials", "config"])
+@pytest.mark.parametrize("half", ["aws_access_key_id", "aws_secret_access_key"])
+def test_half_a_key_in_a_file_is_an_error(
+    somebody_else: Environment, files: Path, file: str, half: str
+) -> None:
+    (files / file).write_text(f"[default]\n{half} = hunter2\n")
+    with pytest.raises(Unauthenticated, match=f"{file} {half} is given, and ") as caught:
+        aws.find(None, None, somebody_else).current()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_key_is_taken_whole_from_one_file(environment: Environment, files: Path) -> None:
+    (files / "credentials").write_text(_profile("a", "id"))
+    (files / "config").write_text("[profile a]\naws_session_token = of another\n")
+    assert aws.find(None, "a", environment).current() == Key("id", _SECRET)
+
+
+def test_a_broken_file_is_not_passed_over(somebody_else: Environment, files: Path) -> None:
+    (files / "credentials").write_text("nothing of AWS")
+    with pytest.raises(Unauthenticated, match="cannot be read"):
+        aws.find(None, None, somebody_else).current()
+
+
+@pytest.mark.parametrize("variable", ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"])
+def test_a_file_that_is_named_and_cannot_be_read_is_an_error(
+    somebody_else: Environment, files: Path, variable: str
+) -> None:
+    somebody_else[variable] = str(files)  # a folder
+    with pytest.raises(Unauthenticated, match=r"\.aws cannot be read: Is a directory"):
+        aws.find(None, None, somebody_else).current()
+
+
+@pytest.fixture
+def process(
+    somebody_else: Environment, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> Environment:
+    """As `somebody_else`, and AWS's own library, which looks at the process, finds the same."""
+    for name in ("credentials", "config"):
+        (files / name).touch()
+    named = {
+        "AWS_CONFIG_FILE": str(files / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(files / "credentials"),
+    }
+    for name, value in {**somebody_else, **named}.items():
+        monkeypatch.setenv(name, value)
+    return somebody_else
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "role_arn = arn:aws:iam::1:role/a\nsource_profile = missing",
+        "role_arn = arn:aws:iam::1:role/a",
+        "sso_session = of nobody",
+        "credential_process = /missing/program",
+    ],
+)
+def test_a_role_that_fails_is_not_passed_over(
+    process: Environment, files: Path, server: Loopback, written: str
+) -> None:
+    (files / "config").write_text(f"[default]\n{written}\n")
+    with pytest.raises(Unauthenticated, match="the profile 'default' gives no credentials"):
+        aws.find(None, None, process).current()
+
+
+def test_a_role_comes_before_the_key_that_is_its_source(process: Environment, files: Path) -> None:
+    (files / "credentials").write_text(_profile("a", "id-of-source"))
+    (files / "config").write_text(
+        "[profile a]\nrole_arn = arn:aws:iam::1:role/a\nsource_profile = missing\n"
+    )
+    with pytest.raises(Unauthenticated, match="the profile 'a' gives no credentials"):
+        aws.find(None, "a", process).current()
+
+
+def test_a_role_without_the_library_is_not_passed_over(
+    somebody_else: Environment, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    (files / "config").write_text("[default]\nrole_arn = arn:x\nsource_profile = a\n")
+    with pytest.raises(Unauthenticated, match="pip install boto3"):
+        aws.find(None, None, somebody_else).current()
 
 
 @pytest.mark.parametrize("content", [b"hunter2", b"[a]\nhunter2\n", b"[a]\n[a]\n", b"[a]\n\xff"])
@@ -253,6 +391,28 @@ def test_a_token_service_that_gives_nothing_is_named(
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("missing", ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"])
+def test_half_a_web_identity_is_not_passed_over(
+    cluster: Environment, somebody_else: Environment, missing: str
+) -> None:
+    del cluster[missing]
+    with pytest.raises(Unauthenticated, match=f"is set, and {missing} is not"):
+        aws.find(None, None, somebody_else | cluster).current()
+
+
+def test_the_token_of_a_web_identity_is_read_each_time(
+    cluster: Environment, server: Loopback, tmp_path: Path
+) -> None:
+    server.answer = lambda _: (403, b"")
+    found = aws.find(None, None, cluster)
+    with pytest.raises(Unauthenticated):
+        found.current()
+    server.answer = lambda _: (200, _STS)
+    (tmp_path / "token").write_text("another")
+    found.current()
+    assert parse_qs(server.asked[-1].body.decode())["WebIdentityToken"] == ["another"]
+
+
 @pytest.mark.parametrize("content", [None, b"\xff-hunter2"])
 def test_a_token_that_cannot_be_read_is_named(
     cluster: Environment, tmp_path: Path, content: bytes | None
@@ -300,6 +460,18 @@ def test_the_short_address_of_a_container_is_at_its_own_host(
     environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = "http://127.0.0.1:1/"
     assert aws.find(None, None, environment).lease() == _OF_ROLE
     assert server.asked[0].target == "/v2/short"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a.example/hunter2", "http://10.0.0.1/", "hunter2", "http://["]
+)
+def test_the_token_of_a_container_goes_to_no_other_host_in_the_clear(
+    environment: Environment, url: str
+) -> None:
+    environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = url
+    with pytest.raises(Unauthenticated, match="neither of https:// nor of a host") as caught:
+        aws.find(None, None, environment).current()
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_container_that_gives_nothing_is_named(

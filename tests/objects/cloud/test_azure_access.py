@@ -118,10 +118,11 @@ def test_the_endpoint_is_the_one_that_is_given(settings: dict[str, Any], endpoin
 def test_a_connection_string_with_a_signature_names_the_account_by_its_url(
     endpoint: str, name: str
 ) -> None:
-    text = f"BlobEndpoint={endpoint};QueueEndpoint=https://q/;SharedAccessSignature={_SAS}"
+    text = f"BlobEndpoint={endpoint};QueueEndpoint=https://q/;SharedAccessSignature=?{_SAS}"
     account = _account(connection_string=text)
     assert (account.name, account.endpoint) == (name, endpoint.rstrip("/"))
     assert _access(account) == SharedAccess(_SAS)
+    assert not account.signs
 
 
 def test_a_domain_of_ones_own_does_not_name_the_account() -> None:
@@ -260,7 +261,10 @@ def test_an_app_service_gives_a_token(server: Loopback) -> None:
     assert _access(account) == Bearer("t")
     (asked,) = server.asked
     assert asked.headers["x-identity-header"] == "head"
-    assert parse_qs(urlsplit(asked.target).query)["api-version"] == ["2019-08-01"]
+    assert parse_qs(urlsplit(asked.target).query) == {
+        "resource": ["https://storage.azure.com/"],
+        "api-version": ["2019-08-01"],
+    }
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,11 @@ def test_the_first_place_that_has_any_counts() -> None:
     assert found.current() == "1"
 
 
-def test_a_place_that_fails_is_passed_over() -> None:
-    assert Credentials([Source("closed", _closed), fixed("one", "1")], "").current() == "1"
+def test_a_place_that_fails_is_not_passed_over_for_another_identity() -> None:
+    found = Credentials([Source("closed", _closed), fixed("one", "1")], "")
+    with pytest.raises(Unauthenticated, match="closed: it is closed") as caught:
+        found.current()
+    assert isinstance(caught.value.__cause__, Unavailable)
 
 
 def test_no_credentials_is_an_error_that_says_where_it_looked_and_the_way_out() -> None:
@@ -252,6 +255,55 @@ def test_threads_that_come_while_there_is_nothing_wait_for_the_first(clock: Cloc
     assert slow.asked == 1
 
 
+class Counted:
+    """A lock that knows how many have come to it, and opens a gate at the last of them."""
+
+    def __init__(self, many: int, gate: threading.Event) -> None:
+        self._lock, self._count = threading.Lock(), threading.Lock()
+        self._many, self._gate = many, gate
+
+    def __enter__(self) -> None:
+        with self._count:
+            self._many -= 1
+            if not self._many:
+                self._gate.set()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("expired", [False, True])
+def test_threads_that_waited_for_a_search_that_failed_take_its_error(
+    clock: Clock, expired: bool
+) -> None:
+    asked: list[str] = []
+    gate = threading.Event()
+
+    def find() -> Lease[str]:
+        if expired and not asked:
+            asked.append("first")
+            return Lease("1", clock.now + _HOUR)
+        asked.append("again")
+        assert gate.wait(30)
+        raise Unavailable("the place is closed")
+
+    found = Credentials([Source("the place", find)], "", clock)
+    if expired:
+        found.current()
+        clock.now += _HOUR
+    found._guard = Counted(50, gate)  # type: ignore[assignment]
+
+    def ask(_: int) -> str:
+        with pytest.raises(Unauthenticated, match="the place is closed") as caught:
+            found.current()
+        return caught.value.message
+
+    with ThreadPoolExecutor(50) as threads:
+        assert len(set(threads.map(ask, range(50)))) == 1
+    assert asked.count("again") == 1
+
+
 def test_nobody_waits_for_a_renewal_while_the_old_holds(clock: Clock) -> None:
     slow = Slow(clock)
     found = Credentials([Source("slow", slow)], "", clock)
@@ -301,12 +353,15 @@ def test_why_obstore_got_none_is_kept(place: Place, credentials: Credentials[str
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_nothing_shows_a_secret(value: object) -> None:
+def test_nothing_shows_or_pickles_a_secret(value: object) -> None:
     lease = Lease(value, _NOON)
     found = Credentials([fixed("the settings", value)], "advice")
     found.current()
     for thing in (value, lease, found, fixed("the settings", value)):
         assert "hunter2" not in f"{thing} {thing!r}"
+    for thing in (value, lease):
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            pickle.dumps(thing)
 
 
 def test_credentials_are_not_pickled(credentials: Credentials[str]) -> None:

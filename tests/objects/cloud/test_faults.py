@@ -1,7 +1,15 @@
 """Each answer of a service, and each exception of obstore, is one error of ours."""
 
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+
+import obstore
 import pytest
 from obstore import exceptions
+from obstore.store import S3Store
 
 from holdall.core.errors import (
     AlreadyExists,
@@ -20,6 +28,8 @@ from holdall.core.errors import (
 )
 from holdall.core.reference import Reference
 from holdall.objects.backends.cloud.faults import Asked, answered, lost, raised
+from holdall.objects.backends.cloud.http import Http
+from holdall.objects.backends.cloud.s3_store import S3Requests
 
 _REF = Reference.parse("s3://bucket/a")
 _ENDPOINT = "https://s3.example"
@@ -243,3 +253,73 @@ def test_a_connection_that_broke_names_the_endpoint_and_may_be_tried_again() -> 
     assert found.transient
     assert _ENDPOINT in str(found)
     assert "hunter2" not in str(found)
+
+
+@pytest.fixture
+def closed() -> Iterator[str]:
+    """An address that refuses connections: it is taken, and nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
+def breaking() -> Iterator[str]:
+    """An address that takes a connection and breaks it off once something came."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    connection.recv(1)
+                    connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def _of_obstore(endpoint: str) -> HoldallError:
+    store = S3Store(
+        "bucket",
+        endpoint=endpoint,
+        access_key_id="id",
+        secret_access_key="secret",
+        client_options={"allow_http": True},
+        retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=1)},
+    )
+    with pytest.raises(exceptions.BaseError) as caught:
+        obstore.put(store, "a", b"body", mode="create", use_multipart=False)
+    return raised(caught.value, _CREATE, endpoint)
+
+
+def _of_ours(endpoint: str) -> HoldallError:
+    second = timedelta(seconds=30)
+    base = f"{endpoint}/bucket"
+    requests = S3Requests(Http(second, second), _REF.root, endpoint, base, "bucket", "r", None)
+    with pytest.raises(HoldallError) as caught:
+        requests.send("PUT", "a", _CREATE, body=b"body")
+    return caught.value
+
+
+@pytest.mark.parametrize("of", [_of_obstore, _of_ours])
+def test_a_conditional_write_that_was_never_sent_may_be_repeated(
+    closed: str, of: Callable[[str], HoldallError]
+) -> None:
+    error = of(closed)
+    assert type(error) is Unavailable
+    assert (error.transient, error.uncertain) == (True, False)
+    assert _MAYBE not in str(error)
+
+
+@pytest.mark.parametrize("of", [_of_obstore, _of_ours])
+def test_a_conditional_write_whose_connection_broke_may_have_been_applied(
+    breaking: str, of: Callable[[str], HoldallError]
+) -> None:
+    error = of(breaking)
+    assert type(error) is Unavailable
+    assert (error.transient, error.uncertain) == (False, True)
+    assert _MAYBE in str(error)

@@ -2,7 +2,10 @@
 
 import json
 import logging
+import socket
+import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +109,7 @@ def test_a_token_that_was_made_has_its_end_in_utc(key: dict[str, str], server: L
     assert credentials is not None
     expires = credentials.lease().expires
     assert expires is not None
-    assert expires.utcoffset() is not None
+    assert timedelta(minutes=50) < expires - datetime.now(UTC) <= timedelta(hours=1)
 
 
 def test_an_account_that_gets_no_token_is_an_error_of_ours(
@@ -207,3 +210,37 @@ def test_nothing_secret_is_shown(
     shown = caplog.text + repr(lease) + repr(credentials) + repr(signer)
     assert _SECRET not in shown
     assert _PEM.splitlines()[1] not in shown
+
+
+def test_a_token_service_that_stands_still_is_a_time_out_of_the_settings(
+    key: dict[str, str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        key["token_uri"] = f"http://127.0.0.1:{silent.getsockname()[1]}/token"
+        settings = _settings(
+            service_account_key=json.dumps(key), timeout=timedelta(milliseconds=100)
+        )
+        with pytest.raises(Unauthenticated, match="the setting 'timeout'") as caught:
+            _token(settings)
+    assert _SECRET not in str(caught.value)
+
+
+def test_a_token_is_asked_for_through_the_proxy_that_the_environment_names(
+    server: Loopback, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = {"access_token": _SECRET, "expires_in": 3600, "token_type": "Bearer"}
+    server.answer = lambda _: (200, json.dumps(answer).encode())
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    key["token_uri"] = "http://token.example/token"
+    assert _token(_settings(service_account_key=json.dumps(key))) == _SECRET
+    assert server.asked[0].target == "http://token.example/token"
+
+
+def test_without_googles_library_it_is_said_what_to_install(
+    key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "google.oauth2.service_account", None)
+    with pytest.raises(InvalidConfig, match=r"pip install 'holdall\[cloud\]'"):
+        access_of(_settings(service_account_key=json.dumps(key)), {})

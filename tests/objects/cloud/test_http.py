@@ -267,7 +267,7 @@ def test_nobody_listening_is_named_with_host_and_port(http: Http) -> None:
     port = _free_port()
     error = _fails(http, f"http://me:hunter2@127.0.0.1:{port}", Unavailable)
     assert error.message == f"no connection to 127.0.0.1:{port} could be made"
-    assert error.transient
+    assert (error.transient, error.uncertain) == (True, False)
 
 
 def test_a_silent_server_is_a_time_out_that_names_the_setting(server: Server) -> None:
@@ -276,7 +276,9 @@ def test_a_silent_server_is_a_time_out_that_names_the_setting(server: Server) ->
 
     server.answer = wait
     http = Http(_SECOND / 10, _LONG)
-    assert "'timeout'" in _fails(http, server.url, Timeout).message
+    error = _fails(http, server.url, Timeout)
+    assert "'timeout'" in error.message
+    assert error.uncertain
     http.close()
 
 
@@ -304,6 +306,7 @@ def test_a_full_server_is_a_time_out_that_names_the_other_setting() -> None:
         http = Http(_LONG, _SECOND / 10)
         error = _fails(http, f"http://127.0.0.1:{address[1]}", Timeout)
         assert "'connect_timeout'" in error.message
+        assert not error.uncertain
         http.close()
         for one in waiting:
             one.close()
@@ -339,7 +342,7 @@ def test_what_breaks_off_is_unavailable(
     server.answer = answer
     error = _fails(http, server.url, Unavailable)
     assert f"127.0.0.1:{server.server_port}" in error.message
-    assert error.transient
+    assert (error.transient, error.uncertain) == (True, True)
     server.answer = lambda handler: handler.reply(200, b"again")
     assert http.send("GET", server.url, {}).body == b"again"
 
@@ -417,7 +420,7 @@ def test_a_server_is_trusted_by_the_file_that_is_given(
 def test_a_server_that_nobody_vouches_for_is_not_trusted(secure: Server, http: Http) -> None:
     error = _fails(http, secure.url, Unavailable)
     assert "cannot be trusted: CERTIFICATE_VERIFY_FAILED (the setting 'ca_file')" in error.message
-    assert not error.transient
+    assert (error.transient, error.uncertain) == (False, False)
 
 
 def test_a_certificate_of_another_name_is_not_trusted(

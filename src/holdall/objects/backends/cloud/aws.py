@@ -1,5 +1,7 @@
 """Where AWS credentials are found, in the order that AWS's own tools look.
 
+A place that is named and gives nothing is an error: the next one would be another identity.
+
 https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 """
 
@@ -8,52 +10,63 @@ from __future__ import annotations
 import configparser
 import os
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
 
 import msgspec
 
 from holdall.core.errors import InvalidConfig, Unauthenticated, Unavailable
-from holdall.objects.backends.cloud.credentials import Credentials, Lease, Source, expiry, fixed
+from holdall.objects.backends.cloud.credentials import Credentials, Lease, Source, expiry, revealed
 from holdall.objects.backends.cloud.http import Http
 from holdall.objects.backends.cloud.sigv4 import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _METADATA = "http://169.254.169.254"
 _CONTAINER = "http://169.254.170.2"
+# Of what AWS runs itself; any other host would be told the token in the clear.
+_CONTAINERS = {"169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost"}
 _ADVICE = (
     "Give access_key and secret_key, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a "
     "profile, or set anonymous for public objects"
 )
 _PATIENCE = timedelta(seconds=2)  # these services are on the same machine, or are not there
+_FAR = timedelta(seconds=10)  # and the token service is not
+_ROLES = {"role_arn", "sso_session", "sso_start_url", "sso_account_id"}
+_WORDS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+# Of boto3, which goes on to these when a profile says too little: they are not that profile.
+_ELSEWHERE = {"env", "container-role", "iam-role", "boto-config"}
 
 
 def find(
-    key: Key | None, profile: str | None, environment: Mapping[str, str] = os.environ
+    key: Callable[[], Key | None] | None,
+    profile: str | None,
+    environment: Mapping[str, str] = os.environ,
 ) -> Credentials[Key]:
     """The credentials to use.
 
     Args:
-        key: The key that the settings give; looked at alone when there is one.
+        key: Reads the key that the settings give; looked at alone when they give one.
         profile: The profile of AWS's files that the settings name; looked at alone, else.
         environment: The variables.
     """
     if key is not None:
-        return Credentials([fixed("the settings", key)], _ADVICE)
-    name = profile or environment.get("AWS_PROFILE") or "default"
-    files = Source(f"the profile {name!r}", lambda: _from_files(name, profile, environment))
+        return Credentials([revealed("the settings", key)], _ADVICE)
+    named = profile or environment.get("AWS_PROFILE")
+    name = named or "default"
+    files = Source(f"the profile {name!r}", lambda: _from_files(name, named, environment))
     if profile is not None:
         return Credentials([files], _ADVICE)
-    http = Http(_PATIENCE, _PATIENCE)
+    http, far = Http(_PATIENCE, _PATIENCE), Http(_FAR, _FAR, proxied=True)
     return Credentials(
         [
             Source("the environment", lambda: _from_environment(environment)),
             files,
-            Source("a web identity", lambda: _from_web_identity(http, environment)),
+            Source("a web identity", lambda: _from_web_identity(far, environment)),
             Source("the container", lambda: _from_container(http, environment)),
             Source("the machine", lambda: _from_machine(http, environment)),
         ],
@@ -62,10 +75,19 @@ def find(
 
 
 def _from_environment(environment: Mapping[str, str]) -> Lease[Key] | None:
-    name, secret = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
-    if not name or not secret:
+    return _whole(environment, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def _whole(
+    found: Mapping[str, str], name: str, secret: str, token: str, place: str = ""
+) -> Lease[Key] | None:
+    """The key of one place, which an error begins with; None where there is no part of it."""
+    if not found.get(name) and not found.get(secret):
         return None
-    return Lease(Key(name, secret, environment.get("AWS_SESSION_TOKEN") or None))
+    for part, other in ((name, secret), (secret, name)):
+        if not found.get(part):
+            raise Unauthenticated(f"{place}{other} is given, and {part} is missing")
+    return Lease(Key(found[name], found[secret], found.get(token) or None))
 
 
 def _from_files(
@@ -73,31 +95,48 @@ def _from_files(
 ) -> Lease[Key] | None:
     """A profile of `~/.aws/credentials` and `~/.aws/config`."""
     home = Path(environment.get("HOME") or "~").expanduser() / ".aws"
-    places = (
-        (environment.get("AWS_SHARED_CREDENTIALS_FILE") or home / "credentials", profile),
-        (
-            environment.get("AWS_CONFIG_FILE") or home / "config",
-            profile if profile == "default" else f"profile {profile}",
-        ),
-    )
-    found: dict[str, str] = {}
-    for path, section in places:
-        parser = configparser.RawConfigParser()
-        try:
-            parser.read(path, encoding="utf-8")
-        except (configparser.Error, UnicodeDecodeError):
-            # Their messages quote the line, which may hold a secret.
-            raise InvalidConfig(f"{path} cannot be read: it is no file of AWS profiles") from None
-        if parser.has_section(section):
-            found = {**dict(parser.items(section)), **found}
-    name, secret = found.get("aws_access_key_id"), found.get("aws_secret_access_key")
-    if name and secret:
-        return Lease(Key(name, secret, found.get("aws_session_token") or None))
-    if found.keys() & {"role_arn", "sso_session", "sso_start_url", "credential_process"}:
+    shared, config = "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"
+    section = profile if profile == "default" else f"profile {profile}"
+    places = [
+        (environment.get(shared) or str(home / "credentials"), profile, shared in environment),
+        (environment.get(config) or str(home / "config"), section, config in environment),
+    ]
+    sections = [(path, _section(path, name, asked)) for path, name, asked in places]
+    words = {word for _, entries in sections for word in entries}
+    # As AWS's own tools do: what is written of a role comes before a key, which may be its source.
+    if not words & _ROLES:
+        for path, entries in sections:
+            key = _whole(entries, *_WORDS, f"in {path} ")
+            if key is not None:
+                return key
+    if words & (_ROLES | {"credential_process"}):
         return _from_boto3(profile)
     if named is not None:
         raise Unauthenticated(f"AWS's files have no credentials for the profile {named!r}")
     return None
+
+
+def _section(path: str, name: str, asked: bool) -> dict[str, str]:
+    """What a file says of a profile; nothing where there is no such file.
+
+    Args:
+        path: The file.
+        name: What the file calls the profile.
+        asked: Whether a variable names the file, so that it must be readable if it is there.
+    """
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(Path(path).read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        if asked:
+            raise InvalidConfig(f"{path} cannot be read: {error.strerror}") from error
+        return {}
+    except (configparser.Error, UnicodeDecodeError):
+        # Their messages quote the line, which may hold a secret.
+        raise InvalidConfig(f"{path} cannot be read: it is no file of AWS profiles") from None
+    return dict(parser.items(name)) if parser.has_section(name) else {}
 
 
 def _from_boto3(profile: str) -> Lease[Key]:
@@ -120,7 +159,7 @@ def _from_boto3(profile: str) -> Lease[Key]:
         ) from None
     except (BotoCoreError, ClientError) as error:
         raise Unauthenticated(f"the profile {profile!r} gives no credentials: {error}") from error
-    if frozen is None:
+    if frozen is None or found.method in _ELSEWHERE:
         raise Unauthenticated(f"the profile {profile!r} gives no credentials")
     return Lease(
         Key(frozen.access_key, frozen.secret_key, frozen.token),
@@ -131,8 +170,13 @@ def _from_boto3(profile: str) -> Lease[Key]:
 def _from_web_identity(http: Http, environment: Mapping[str, str]) -> Lease[Key] | None:
     """A role for the token that a cluster puts into a file."""
     path, role = environment.get("AWS_WEB_IDENTITY_TOKEN_FILE"), environment.get("AWS_ROLE_ARN")
-    if not path or not role:
+    if not path and not role:
         return None
+    if not path or not role:
+        given, missing = "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"
+        if not path:
+            given, missing = missing, given
+        raise Unauthenticated(f"{given} is set, and {missing} is not")
     token = _token_in(path)
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
     endpoint = environment.get("AWS_ENDPOINT_URL_STS") or f"https://sts.{region}.amazonaws.com"
@@ -168,6 +212,11 @@ def _from_container(http: Http, environment: Mapping[str, str]) -> Lease[Key] | 
         url = f"{_CONTAINER}{relative}"
     if not url:
         return None
+    if not _is_safe(url):
+        raise Unauthenticated(
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI is neither of https:// nor of a host of this "
+            "machine or container"
+        )
     headers: dict[str, str] = {}
     path = environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
     token = environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")
@@ -176,6 +225,18 @@ def _from_container(http: Http, environment: Mapping[str, str]) -> Lease[Key] | 
     if token:
         headers["authorization"] = token
     return _key_of(http.send("GET", url, headers).body)
+
+
+def _is_safe(url: str) -> bool:
+    """Whether a token may be sent there."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme == "https" or host in _CONTAINERS:
+            return True
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _from_machine(http: Http, environment: Mapping[str, str]) -> Lease[Key] | None:

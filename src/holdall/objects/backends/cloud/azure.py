@@ -72,6 +72,7 @@ class AzureService(Service):
 
     def __init__(self, requests: AzureRequests, driver: Any, prefix: str, *, sign: bool) -> None:
         self.capabilities = structs.replace(CAPABILITIES, sign=sign)
+        self._keyed = sign
         self._requests = requests
         self.driver = driver
         self.endpoint = requests.endpoint
@@ -83,6 +84,8 @@ class AzureService(Service):
         metadata = {_name(name): value for name, value in metadata_of(options).items()}
         check_metadata(metadata, _METADATA_BYTES, self._requests.root)
         check_tags(options.tags, self._requests.root, _TAG)
+        if metadata and self._keyed:
+            return None  # what obstore signs with a key has the names in an order that is refused
         if options.content_type is not None:
             metadata["Content-Type"] = options.content_type
         if options.storage_class is not None:

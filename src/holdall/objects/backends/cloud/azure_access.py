@@ -12,12 +12,19 @@ import msgspec
 from msgspec import Struct
 
 from holdall.core.errors import InvalidConfig, Unauthenticated
-from holdall.objects.backends.cloud.credentials import Credentials, Lease, Source, fixed
+from holdall.objects.backends.cloud.credentials import (
+    Credentials,
+    Hidden,
+    Lease,
+    Source,
+    fixed,
+    revealed,
+)
 from holdall.objects.backends.cloud.http import Http
 from holdall.objects.backends.cloud.shared_key import read_connection_string
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from holdall.objects.backends.cloud.settings import AzureSettings
 
@@ -38,33 +45,25 @@ _ADVICE = (
 _PATIENCE = timedelta(seconds=5)
 _KEYS = ("the key in the connection string", "the setting account_key", "AZURE_STORAGE_KEY")
 """The sources that are an account's key, which signs URLs too."""
+_SIGNED = "the signature in the connection string"
 
 
-class SharedKey(Struct, frozen=True):
+class SharedKey(Hidden, frozen=True):
     """An account's key, in base 64."""
 
     key: str
 
-    def __repr__(self) -> str:
-        return "SharedKey(***)"
 
-
-class SharedAccess(Struct, frozen=True):
+class SharedAccess(Hidden, frozen=True):
     """A shared access signature: the query of a URL."""
 
     token: str
 
-    def __repr__(self) -> str:
-        return "SharedAccess(***)"
 
-
-class Bearer(Struct, frozen=True):
+class Bearer(Hidden, frozen=True):
     """A token of an identity."""
 
     token: str
-
-    def __repr__(self) -> str:
-        return "Bearer(***)"
 
 
 Access: TypeAlias = SharedKey | SharedAccess | Bearer
@@ -166,17 +165,22 @@ def _sources(
         if access is not None:
             sources.append(fixed(name, access))
 
-    shared = pairs.get("sharedaccesssignature")
-    add(_KEYS[0], _shared_key(_KEYS[0], pairs.get("accountkey")))
-    add(
-        "the signature in the connection string",
-        SharedAccess(shared.lstrip("?")) if shared else None,
-    )
-    key, token = settings.account_key, settings.sas_token
-    add(_KEYS[1], _shared_key(_KEYS[1], None if key is None else key.reveal()))
-    add(
-        "the setting sas_token", None if token is None else SharedAccess(token.reveal().lstrip("?"))
-    )
+    def add_revealed(name: str, read: Callable[[], Access | None]) -> None:
+        if read() is not None:
+            sources.append(revealed(name, read))
+
+    given, key, token = settings.connection_string, settings.account_key, settings.sas_token
+    if given is None:
+        add(_KEYS[0], _key_in(pairs))
+        add(_SIGNED, _signature_in(pairs))
+    else:
+        place = "the setting 'connection_string'"
+        add_revealed(_KEYS[0], lambda: _key_in(_pairs(given.reveal(), place)))
+        add_revealed(_SIGNED, lambda: _signature_in(_pairs(given.reveal(), place)))
+    if key is not None:
+        add_revealed(_KEYS[1], lambda: _shared_key(_KEYS[1], key.reveal()))
+    if token is not None:
+        add_revealed("the setting sas_token", lambda: SharedAccess(token.reveal().lstrip("?")))
     http = Http(_PATIENCE, _PATIENCE)
     identity = Source(
         "the managed identity", lambda: _from_identity(http, settings.client_id, environment)
@@ -192,6 +196,15 @@ def _sources(
         add("AZURE_STORAGE_SAS_TOKEN", SharedAccess(token_text.lstrip("?")) if token_text else None)
         sources.append(Source("Azure's own library", _from_azure_identity))
     return sources
+
+
+def _key_in(pairs: Mapping[str, str]) -> SharedKey | None:
+    return _shared_key(_KEYS[0], pairs.get("accountkey"))
+
+
+def _signature_in(pairs: Mapping[str, str]) -> SharedAccess | None:
+    shared = pairs.get("sharedaccesssignature")
+    return SharedAccess(shared.lstrip("?")) if shared else None
 
 
 def _shared_key(place: str, key: str | None) -> SharedKey | None:

@@ -105,6 +105,12 @@ class AzureRequests(Requests):
                 "with something else (the setting 'account_key')",
                 reference=self.root,
             )
+        if options.content_type is not None or options.content_md5 is not None:
+            raise Unsupported(
+                f"{self.root}: Azure signs no header of what a URL writes, so that its holder "
+                "could send another type and other bytes: leave out content_type and content_md5",
+                reference=self.root,
+            )
         expiry = datetime.now(UTC) + timedelta(seconds=options.expires)
         query = sas(
             options.method, self._account.name, self._container, key, access.key, expiry,

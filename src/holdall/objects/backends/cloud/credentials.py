@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from msgspec import Struct
 
@@ -27,9 +27,20 @@ T = TypeVar("T")
 
 _EARLY = timedelta(minutes=5)
 _RETRY = timedelta(seconds=30)
+_REVEALED = timedelta(seconds=60)
 
 
-class Lease(Struct, Generic[T], frozen=True):
+class Hidden(Struct, frozen=True):
+    """What holds a secret: it neither shows it nor goes into a pickle."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(***)"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a credential cannot be pickled: another process finds its own")
+
+
+class Lease(Hidden, Generic[T], frozen=True):
     """A credential and how long it holds.
 
     Args:
@@ -49,7 +60,8 @@ class Source(Struct, Generic[T], frozen=True):
 
     Args:
         name: What an error calls it.
-        find: Answers what it has now; None when it has nothing.
+        find: Answers what it has now; None when it has nothing. It raises when it ought to have
+            something, and then no other place is asked: that would be somebody else.
     """
 
     name: str
@@ -59,7 +71,8 @@ class Source(Struct, Generic[T], frozen=True):
 class Credentials(Generic[T]):
     """What the first of several places that has anything gives, renewed in time.
 
-    One caller renews, and the others go on with what still holds.
+    One caller renews, and the others go on with what still holds. Those that have nothing wait for
+    it, and have its error when it finds nothing.
 
     Args:
         sources: Where to look, in order. The first one that has anything is asked from then on.
@@ -79,6 +92,7 @@ class Credentials(Generic[T]):
         self._guard = threading.Lock()
         # Both in one, so that nobody reads an old lease with the time of its successor.
         self._held: tuple[Lease[T], datetime | None] | None = None
+        self._failed: tuple[int, str] = (0, "")  # how many searches, and why the last one
         _all_credentials.add(self)
 
     def current(self) -> T:
@@ -91,31 +105,43 @@ class Credentials(Generic[T]):
 
     def lease(self) -> Lease[T]:
         """The credential that is valid now, with its end."""
+        failures = self._failed[0]
         held = self._held
-        if held is None:
-            with self._guard:
-                return self._renew()
-        lease, renew_at = held
-        now = self._now()
-        if renew_at is None or now < renew_at:
-            return lease
-        valid = lease.expires is None or now < lease.expires
-        if not self._guard.acquire(blocking=not valid):
-            return lease
-        try:
-            return self._renew()
-        finally:
-            self._guard.release()
+        if held is not None:
+            lease, renew_at = held
+            now = self._now()
+            if renew_at is None or now < renew_at:
+                return lease
+            valid = lease.expires is None or now < lease.expires
+            if valid:
+                if not self._guard.acquire(blocking=False):
+                    return lease
+                try:
+                    return self._renew()
+                finally:
+                    self._guard.release()
+        with self._guard:
+            return self._renew(failures)
 
-    def _renew(self) -> Lease[T]:
+    def _renew(self, failures: int | None = None) -> Lease[T]:
+        """Ask, unless another thread has.
+
+        Args:
+            failures: How many searches had found nothing before this thread waited for one; None
+                if it did not wait.
+        """
         held = self._held
         now = self._now()
         if held is not None and (held[1] is None or now < held[1]):
             return held[0]  # another thread was faster
+        failed, why = self._failed
+        if failures is not None and failed != failures:
+            raise Unauthenticated(why)  # of the one that it waited for; another finds as little
         try:
             found = self._look()
         except HoldallError as error:
             if held is None or (held[0].expires is not None and now >= held[0].expires):
+                self._failed = (self._failed[0] + 1, error.message)
                 raise
             _log.warning(
                 "credentials could not be renewed, and hold on until they expire: %s", error
@@ -127,20 +153,22 @@ class Credentials(Generic[T]):
         return found
 
     def _look(self) -> Lease[T]:
-        failures: list[str] = []
+        looked: list[str] = []
+        cause: HoldallError | None = None
         for source in self._sources:
             try:
                 found = source.find()
             except HoldallError as error:
-                failures.append(f"{source.name}: {error}")
-                continue
+                cause = error
+                looked.append(f"{source.name}: {error}")
+                break
             if found is not None:
                 self._sources = (source,)
                 return found
-            failures.append(f"{source.name}: nothing")
+            looked.append(f"{source.name}: nothing")
         raise Unauthenticated(
-            f"no credentials were found. Looked at {'; '.join(failures)}. {self._advice}"
-        )
+            f"no credentials were found. Looked at {'; '.join(looked)}. {self._advice}"
+        ) from cause
 
     def forked(self) -> None:
         """Go on in a forked child, where the thread that has the guard is not."""
@@ -168,6 +196,21 @@ def fixed(name: str, value: T) -> Source[T]:
     """A credential that was given, and stays."""
     lease = Lease(value)
     return Source(name, lambda: lease)
+
+
+def revealed(name: str, read: Callable[[], T | None]) -> Source[T]:
+    """A credential that a secret of the settings holds, which may be changed where it stands.
+
+    Args:
+        name: What an error calls it.
+        read: Answers it as it is now.
+    """
+
+    def find() -> Lease[T] | None:
+        found = read()
+        return None if found is None else Lease(found, datetime.now(UTC) + _REVEALED)
+
+    return Source(name, find)
 
 
 def expiry(text: str) -> datetime:

@@ -113,4 +113,5 @@ def http(settings: CloudSettings) -> Http:
         settings.ca_file,
         settings.idle_connections or 2 * settings.workers,
         settings.headers,
+        proxied=True,
     )

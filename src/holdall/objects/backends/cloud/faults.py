@@ -61,6 +61,8 @@ _CONFLICTS = {
     "ResourceTypeMismatch",
 }
 _EXISTS = {"BlobAlreadyExists", "UnspecifiedConditionsNotMet"}
+# Of a connection that was never made, so that nothing was sent.
+_UNREACHED = re.compile(r"legacy::Error\(\s+Connect,")
 _TIMED_OUT = ("operation timed out", "deadline has elapsed", "TimedOut", "request timed out")
 
 
@@ -175,20 +177,17 @@ def raised(error: Exception, asked: Asked, endpoint: str) -> HoldallError:
         return _refused(asked)
     if isinstance(error, FileNotFoundError):
         return NotFound(f"{asked.ref}: there is no object", reference=asked.ref)
+    found: HoldallError
     if any(mark in text for mark in _TIMED_OUT):
-        return lost(
-            Timeout(
-                f"{asked.ref}: {endpoint} took longer than the setting 'timeout' allows",
-                reference=asked.ref,
-            ),
-            asked,
+        found = Timeout(
+            f"{asked.ref}: {endpoint} took longer than the setting 'timeout' allows",
+            reference=asked.ref,
         )
-    return lost(
-        Unavailable(
+    else:
+        found = Unavailable(
             f"{asked.ref}: the connection to {endpoint} failed, or broke off", reference=asked.ref
-        ),
-        asked,
-    )
+        )
+    return found if _UNREACHED.search(text) else lost(found, asked)
 
 
 def lost(error: HoldallError, asked: Asked) -> HoldallError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import ssl
 import threading
 import time
 from email.utils import parsedate_to_datetime
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 from holdall import __version__
 from holdall.core.errors import InvalidConfig, LimitExceeded, Timeout, Unavailable
+from holdall.objects.backends.cloud import proxies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +71,8 @@ class Http:
         ca_file: A file of certificates to trust, PEM; None for those that Python trusts.
         connections: How many are kept.
         headers: Go with every request that does not name them itself.
+        proxied: Whether the proxies count that the environment names. Not for the services of a
+            machine itself, which a proxy cannot reach.
     """
 
     def __init__(
@@ -78,13 +82,18 @@ class Http:
         ca_file: str | None = None,
         connections: int = 16,
         headers: Mapping[str, str] | None = None,
+        *,
+        proxied: bool = False,
     ) -> None:
         self._timeout = timeout.total_seconds()
         self._connect_timeout = connect_timeout.total_seconds()
         self._ca_file = ca_file
         self._connections = connections
         self._headers = {"user-agent": _AGENT, **(headers or {})}
-        self._pools: dict[int, Any] = {}  # by process; a parent's is dropped in the child
+        self._proxied = proxied
+        self._ways: dict[str, proxies.Proxy | None] = {}  # by origin
+        # By process and proxy; a parent's are dropped in the child.
+        self._pools: dict[tuple[int, proxies.Proxy | None], Any] = {}
 
     def send(
         self,
@@ -104,14 +113,15 @@ class Http:
             limit: How many bytes the body of the answer may have.
 
         Raises:
-            Timeout: It took too long; names the setting.
-            Unavailable: There was no connection, or it broke off.
+            Timeout: It took too long; names the setting. `uncertain` when it may have arrived.
+            Unavailable: There was no connection, or it broke off; `uncertain` as before.
             LimitExceeded: The answer has more bytes than `limit`.
             InvalidConfig: A header holds what no header can, such as a token with a line break.
         """
         from urllib3 import exceptions
 
-        pool = self._pools.get(os.getpid()) or self._connect()
+        proxy = self._way(url) if self._proxied else None
+        pool = self._pools.get((os.getpid(), proxy)) or self._connect(proxy)
         _ours.sending = True
         try:
             answer = pool.request(
@@ -125,22 +135,8 @@ class Http:
             )
             content = _content(answer, url, limit)
         # What urllib3 says holds the URL, and a URL may hold a signature.
-        except exceptions.NewConnectionError:  # which urllib3 counts among time-outs
-            raise Unavailable(f"no connection to {_host(url)} could be made") from None
-        except exceptions.ConnectTimeoutError:
-            raise Timeout(
-                f"{_host(url)} took longer to connect than the setting 'connect_timeout' allows"
-            ) from None
-        except exceptions.TimeoutError:
-            raise Timeout(f"{_host(url)} took longer than the setting 'timeout' allows") from None
-        except exceptions.SSLError as error:
-            reason = getattr(error.args[0] if error.args else None, "reason", None) or "TLS failed"
-            raise Unavailable(
-                f"{_host(url)} cannot be trusted: {reason} (the setting 'ca_file')",
-                transient=False,
-            ) from None
-        except exceptions.HTTPError:
-            raise Unavailable(f"the connection to {_host(url)} failed, or broke off") from None
+        except exceptions.HTTPError as error:
+            raise _failure(error, url) from None
         except ValueError:  # which quotes the header, and that may be a token
             raise InvalidConfig(
                 f"a request to {_host(url)} cannot be sent: a header holds a line break or "
@@ -150,27 +146,68 @@ class Http:
             _ours.sending = False
         return Response(answer.status, answer.headers, content)
 
-    def _connect(self) -> Any:
+    def _way(self, url: str) -> proxies.Proxy | None:
+        """The proxy of a URL; found once for each origin."""
+        origin = "/".join(url.split("/", 3)[:3])
+        if origin not in self._ways:
+            self._ways[origin] = proxies.proxy_of(origin)
+        return self._ways[origin]
+
+    def _connect(self, proxy: proxies.Proxy | None) -> Any:
         import urllib3
 
         logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
         process = os.getpid()
-        for other in [other for other in self._pools if other != process]:
+        for other in [other for other in list(self._pools) if other[0] != process]:
             # A child must not write into its parent's connections.
             self._pools.pop(other, None)
-        pool = urllib3.PoolManager(
-            maxsize=self._connections,
-            retries=False,
-            timeout=urllib3.Timeout(connect=self._connect_timeout, read=self._timeout),
-            ca_certs=self._ca_file,
-        )
-        return self._pools.setdefault(process, pool)  # another thread may have been faster
+        options: dict[str, Any] = {
+            "maxsize": self._connections,
+            "retries": False,
+            "timeout": urllib3.Timeout(connect=self._connect_timeout, read=self._timeout),
+            "ca_certs": self._ca_file,
+        }
+        if proxy is None:
+            pool = urllib3.PoolManager(**options)
+        else:
+            pool = urllib3.ProxyManager(proxy.url, proxy_headers=proxy.headers(), **options)
+        # Another thread may have been faster.
+        return self._pools.setdefault((process, proxy), pool)
 
     def close(self) -> None:
         """Let go of the connections; they are made again when needed."""
-        pool = self._pools.pop(os.getpid(), None)
-        if pool is not None:
-            pool.clear()
+        for key in [key for key in list(self._pools) if key[0] == os.getpid()]:
+            pool = self._pools.pop(key, None)
+            if pool is not None:
+                pool.clear()
+
+
+def _failure(error: Any, url: str) -> Timeout | Unavailable:
+    """The error for what urllib3 raises; `uncertain` unless nothing was sent."""
+    from urllib3 import exceptions
+
+    host, cause = _host(url), error
+    if isinstance(error, exceptions.ProxyError):
+        host, cause = f"the proxy for {host}", error.original_error
+    if isinstance(cause, exceptions.NewConnectionError):  # which urllib3 counts among time-outs
+        return Unavailable(f"no connection to {host} could be made")
+    if isinstance(cause, exceptions.ConnectTimeoutError):
+        return Timeout(f"{host} took longer to connect than the setting 'connect_timeout' allows")
+    found: Timeout | Unavailable
+    if isinstance(cause, exceptions.TimeoutError):
+        found = Timeout(f"{host} took longer than the setting 'timeout' allows")
+    elif isinstance(cause, exceptions.SSLError):
+        told = cause.args[0] if cause.args else None
+        reason = getattr(told, "reason", None) or "TLS failed"
+        found = Unavailable(
+            f"{host} cannot be trusted: {reason} (the setting 'ca_file')", transient=False
+        )
+        if isinstance(told, ssl.SSLCertVerificationError):
+            return found
+    else:
+        found = Unavailable(f"the connection to {host} failed, or broke off")
+    found.uncertain = True
+    return found
 
 
 def _content(answer: Any, url: str, limit: int) -> bytes:

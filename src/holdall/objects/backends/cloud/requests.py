@@ -76,7 +76,7 @@ class Requests(ABC):
             about = type(error)(
                 f"{asked.ref}: {error.message}", reference=asked.ref, transient=error.transient
             )
-            raise lost(about, asked) from error
+            raise (lost(about, asked) if error.uncertain else about) from error
         if response.status >= 300:
             code, message = self.said(response)
             fault = answered(response.status, code, message, asked)

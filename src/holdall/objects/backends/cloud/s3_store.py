@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, final
 from urllib.parse import urlsplit
 
@@ -124,7 +125,8 @@ class S3Store(CloudStore):
         settings = structs.replace(settings, region=region, endpoint=where)
         root = root_of("s3", settings.bucket, settings.prefix)
         endpoint, base = _addresses(settings)
-        credentials = None if settings.anonymous else aws.find(_key(settings), settings.profile)
+        given = partial(_key, settings) if _key(settings) is not None else None
+        credentials = None if settings.anonymous else aws.find(given, settings.profile)
         provider = None if credentials is None else driving.Provider(credentials, _shape)
         driver = obstore.store.S3Store(
             settings.bucket,

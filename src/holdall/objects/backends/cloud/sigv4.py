@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from msgspec import Struct
+from holdall.objects.backends.cloud.credentials import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ DIGEST = "x-amz-content-sha256"
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
-class Key(Struct, frozen=True):
+class Key(Hidden, frozen=True):
     """An access key.
 
     Args:
@@ -38,9 +38,6 @@ class Key(Struct, frozen=True):
     id: str
     secret: str
     token: str | None = None
-
-    def __repr__(self) -> str:
-        return "Key(***)"
 
 
 def query_text(query: Mapping[str, str]) -> str:
