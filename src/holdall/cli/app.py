@@ -108,6 +108,7 @@ def load() -> None:
     # They do so themselves when imported; not above, because they need what stands there.
     from holdall.cli import (  # noqa: F401
         doctor,
+        expiring,
         looking,
         moving,
         removing,

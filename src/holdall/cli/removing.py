@@ -63,7 +63,7 @@ def _remove_object(text: str, recursive: bool) -> None:
 
 def _remove_folder(text: str, yes: bool) -> bool:
     """Remove what is in a folder; answer whether there is such a folder."""
-    store, prefix = _folder_at(text)
+    store, prefix = folder_at(text)
     number = size = foreign = 0
     for page in store.pages(prefix):
         foreign += page.foreign
@@ -93,7 +93,7 @@ def _empty(store: Store, prefix: str) -> None:
     store.delete_many(batch)
 
 
-def _folder_at(text: str) -> tuple[Store, str]:
+def folder_at(text: str) -> tuple[Store, str]:
     """The store that a folder lies in, so that the emptied folder goes too, and its key there."""
     reference = reference_of(text)
     if reference.path is None or (not is_path(text) and not os.path.isdir(reference.path)):

@@ -249,7 +249,7 @@ def uploads(
     path = folder_path(place)
     if path is not None and not os.path.isdir(path):
         raise NotFound(f"{path}: there is no folder")
-    age = None if purge is None else _age(purge)
+    age = None if purge is None else age_of(purge)
     store = store_at(place)
     if age is not None:
         number = store.purge_uploads(age)
@@ -263,7 +263,8 @@ def uploads(
             say(f"{size_text(info.offset):>11}  {info.begun:%Y-%m-%d %H:%M:%S}  {info.key}")
 
 
-def _age(text: str) -> timedelta:
+def age_of(text: str) -> timedelta:
+    """An age as people write it."""
     match = _AGE.match(text)
     if match is None:
         raise typer.BadParameter(f"{text!r} is no age: write 90m, 12h, 7d or 2w")

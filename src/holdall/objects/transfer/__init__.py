@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdall.core.runtime.blocking import drive, drive_iterator
-from holdall.objects.transfer import engine, planning, verifying
+from holdall.objects.transfer import engine, planning, retention, verifying
 from holdall.objects.transfer.copying import Copier
 from holdall.objects.transfer.results import (
     WORKERS,
@@ -28,9 +28,11 @@ from holdall.objects.transfer.results import (
     SyncReport,
     VerifyReport,
 )
+from holdall.objects.transfer.retention import Expired, ExpireReport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from datetime import timedelta
 
     from holdall.core.reference import Reference
     from holdall.objects.async_data_store import AsyncDataStore
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "WORKERS",
+    "ExpireReport",
+    "Expired",
     "Failure",
     "Progress",
     "Step",
@@ -50,6 +54,8 @@ __all__ = [
     "compare_async",
     "copy",
     "copy_async",
+    "expire",
+    "expire_async",
     "plan",
     "plan_async",
     "sync",
@@ -261,3 +267,58 @@ def compare(
 ) -> VerifyReport:
     """Read every object of both stores and compare them; see `compare_async`."""
     return drive(verifying.compare(one.store, other.store, prefix, exclude, workers, on_progress))
+
+
+async def expire_async(
+    store: AsyncDataStore,
+    older_than: timedelta,
+    prefix: str = "",
+    *,
+    move_to: AsyncDataStore | None = None,
+    dry_run: bool = False,
+    workers: int = WORKERS,
+    on_step: Callable[[Expired], object] | None = None,
+) -> ExpireReport:
+    """Delete what is old, or move it to another store.
+
+    An object that is written again meanwhile stays, also one that is written by somebody else. A
+    moved one keeps its key, and is read back and compared before the source lets go of it.
+
+    Args:
+        store: What is looked through.
+        older_than: How long ago an object must have been written.
+        prefix: A folder.
+        move_to: Where to; None deletes.
+        dry_run: Count, and change nothing.
+        workers: How many objects are handled at once.
+        on_step: Told what was done about each, from whichever thread; one at a time.
+    """
+    target = None if move_to is None else move_to.store
+    return await retention.expire(
+        store.store, older_than, prefix, target, dry_run=dry_run, workers=workers, on_step=on_step
+    )
+
+
+def expire(
+    store: DataStore,
+    older_than: timedelta,
+    prefix: str = "",
+    *,
+    move_to: DataStore | None = None,
+    dry_run: bool = False,
+    workers: int = WORKERS,
+    on_step: Callable[[Expired], object] | None = None,
+) -> ExpireReport:
+    """Delete what is old, or move it to another store; see `expire_async`."""
+    target = None if move_to is None else move_to.store
+    return drive(
+        retention.expire(
+            store.store,
+            older_than,
+            prefix,
+            target,
+            dry_run=dry_run,
+            workers=workers,
+            on_step=on_step,
+        )
+    )
