@@ -236,3 +236,10 @@ def test_closing_it_closes_all(store: DataStore, folder: str) -> None:
         one.close = note  # type: ignore[method-assign]
     store.close()
     assert sorted(closed) == ["file", "memory"]
+
+
+def test_the_layers_of_remote_stores_stand_behind_it_alone() -> None:
+    bucket = {"type": "s3", "bucket": "b", "anonymous": True, "check": False}
+    store = holdall.open({"type": "router", "primary": bucket})
+    lines = [line.strip().partition(":")[0] for line in store.describe().splitlines()]
+    assert lines == ["router", "retry", "breaker", "timeout", "s3"]

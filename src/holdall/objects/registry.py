@@ -86,7 +86,9 @@ class Plan(Struct, frozen=True):
         store = self.kind.open(self.settings, runtime)
         if self.layers is not None:
             return around(store, self.layers)
-        return around(store, read_layers(remote)) if store.capabilities.remote else store
+        can = store.capabilities
+        # A router's stores have layers of their own; two retries would multiply.
+        return around(store, read_layers(remote)) if can.remote and not can.routes else store
 
     def configuration(self) -> dict[str, Any]:
         """What opens it again, without secrets that were given as text."""
