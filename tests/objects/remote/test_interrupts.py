@@ -24,11 +24,12 @@ INTERRUPTED = 130
 
 # A child of a background job begins with the signal ignored.
 _COMMAND = """
-import resource, signal, sys
+import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from holdall.cli import main
 code = main(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not ru_maxrss, which a process inherits from the one that started it.
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 sys.exit(code)
 """
 
