@@ -752,3 +752,32 @@ def test_ctrl_c_while_answers_are_awaited_stops_the_threads() -> None:
         [sys.executable, "-c", _INTERRUPTED], capture_output=True, text=True, timeout=60, check=True
     )
     assert (done.stdout, done.stderr) == ("interrupted []\n", "")
+
+
+def test_ctrl_c_while_a_thread_starts_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, leave = threading.Event(), threading.Event()
+    done: list[int] = []
+
+    async def work(number: int) -> None:
+        begun.set()
+        leave.wait(60)
+        done.append(sum(range(1_000_000)))  # takes a while
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait, cancel_futures=cancel_futures)
+            leave.set()
+
+    original = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        original(thread)
+        begun.wait(60)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(blocking, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        collect(work, range(1))
+    assert len(done) == 1
+    assert working_threads() == []

@@ -116,6 +116,34 @@ class _End(threading.Event):
         return super().is_set() or not self.going.locked()
 
 
+class _Crew:
+    """The threads of a `map`: a pool that waits for each of them when its block ends.
+
+    The pool of the standard library forgets the thread that it was starting when Ctrl-C came, and
+    does not wait for it. So each one enlists itself.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._threads: list[threading.Thread] = []
+        self._pool = ThreadPoolExecutor(workers, "holdall", initializer=self._enlist)
+
+    def _enlist(self) -> None:
+        self._threads.append(threading.current_thread())
+
+    def __enter__(self) -> ThreadPoolExecutor:
+        return self._pool
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown()
+        for thread in self._threads:
+            thread.join()
+
+
 class _Scope:
     """A deadline, or the life of a `map`, for `async with`; the ones around it count too.
 
@@ -254,7 +282,7 @@ class BlockingRuntime(Runtime):
         pending: deque[Future[R]] = deque()
         failures: list[BaseException] = []
         # A pool of its own for each call: nested calls cannot wait for one another's threads.
-        with ThreadPoolExecutor(workers, thread_name_prefix="holdall") as pool, end.going:
+        with _Crew(workers) as pool, end.going:
             try:
                 async for item in iterate(items):
                     if len(pending) >= 2 * workers:
