@@ -21,11 +21,14 @@ from fsspec.core import get_compression
 from fsspec.utils import stringify_path
 
 from holdall.core.errors import AlreadyExists, NotFound, Unsupported
+from holdall.core.runtime.blocking import drive
 from holdall.fsspec.files import CompressedFile, ReadFile, TextFile, WriteFile, as_in_folders
 from holdall.fsspec.listing import Info, Place
 from holdall.fsspec.reading import Reading
 from holdall.objects.data_store import DataStore
 from holdall.objects.opening import open as open_store
+from holdall.objects.options import CopyOptions
+from holdall.objects.transfer.crossing import copy_across
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -397,16 +400,5 @@ class HoldallFileSystem(Reading):
 
 def _copy_across(source: Place, target: Place, *, move: bool) -> None:
     """Copy an object into another store, through this process."""
-    tagged = source.store.capabilities.tags and target.store.capabilities.tags
-    meta = source.store.stat(source.ref, tags=tagged)
-    with source.store.open_reader(source.ref) as reader:
-        target.store.write(
-            target.ref,
-            reader,
-            size=meta.size,
-            content_type=meta.content_type,
-            metadata=meta.metadata,
-            tags=meta.tags,
-        )
-    if move:
-        source.store.delete(source.ref, if_match=meta.etag)
+    options = CopyOptions(move=move)
+    drive(copy_across(source.store.store, target.store.store, source.ref, target.ref, options))

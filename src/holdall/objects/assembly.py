@@ -9,7 +9,7 @@ A configuration is compiled into that of a router with layers around it, which i
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +114,7 @@ def compiled(settings: StorageSettings) -> dict[str, Any]:
     if redis.addr is not None:
         if "redis" in schemes:
             raise InvalidConfig("'redis' and 'schemes.redis' configure the same: keep one")
-        schemes["redis"] = {**_host(redis.addr), **_given(redis, but={"addr"})}
+        schemes["redis"] = {**_host(redis.addr), **_given(redis, but=("addr",))}
     router = {
         "type": "router",
         "primary": {"type": kind, **_backend(kind, settings)},
@@ -264,7 +264,7 @@ def _host(address: str) -> dict[str, Any]:
     return {"host": host, "port": int(port)}
 
 
-def _given(settings: Struct, but: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]
+def _given(settings: Struct, but: Collection[str] = ()) -> dict[str, Any]:
     """The settings that are not as they are by themselves."""
     default = type(settings)()
     return {

@@ -152,9 +152,9 @@ class AsyncDataStore:
 
         if not isinstance(self._store, Switch):
             raise Unsupported("only a store that from_config opened takes another configuration")
-        before = Metrics.of(self._store)
-        if metrics is None and before is not None:
-            metrics = before.recorder
+        if metrics is None:
+            layers = (one for one in self._store.stores() if isinstance(one, Metrics))
+            metrics = next((one.recorder for one in layers), None)
         made = assemble(config, self._store.runtime, metrics)
         await self._store.change(made.store)
         self._take(made.store, made.max_download, made.expires)

@@ -138,7 +138,7 @@ class Switch(ObjectStore):
         except BaseException:
             self._give(turn)
             raise
-        return _SwitchUpload(self, turn, upload)
+        return _SwitchUpload(_Use(self, turn), upload)
 
     async def uploads(self, prefix: Reference, token: str | None) -> UploadPage:
         return await self._during(prefix, lambda store: store.uploads(prefix, token))
@@ -153,7 +153,7 @@ class Switch(ObjectStore):
         if stream.whole is not None:
             self._give(turn)
             return stream
-        return _SwitchStream(self, turn, stream)
+        return _SwitchStream(_Use(self, turn), stream)
 
     async def head(self, ref: Reference, options: HeadOptions) -> ObjectMeta:
         return await self._during(ref, lambda store: store.head(ref, options))
@@ -181,33 +181,16 @@ class Switch(ObjectStore):
             await turn.store.close()
 
 
-class _SwitchStream(ObjectStream):
-    """An open body, which keeps its store open."""
+class _Use:
+    """Keeps a store open until it is ended, or dropped."""
 
-    __slots__ = ("_inner", "_switch", "_turn")
+    __slots__ = ("_switch", "_turn")
 
-    def __init__(self, switch: Switch, turn: _Turn, inner: ObjectStream) -> None:
-        super().__init__(inner.meta, inner.start, inner.length)
-        self._inner = inner
+    def __init__(self, switch: Switch, turn: _Turn) -> None:
         self._switch = switch
         self._turn: _Turn | None = turn
 
-    async def read(self, size: int) -> bytes:
-        return await self._inner.read(size)
-
-    async def read_all(self) -> bytes:
-        try:
-            return await self._inner.read_all()
-        finally:
-            await self._done()
-
-    async def close(self) -> None:
-        try:
-            await self._inner.close()
-        finally:
-            await self._done()
-
-    async def _done(self) -> None:
+    async def end(self) -> None:
         if self._turn is not None:
             self.__del__()
             await self._switch._close_unused()
@@ -218,12 +201,37 @@ class _SwitchStream(ObjectStream):
             self._switch._give(turn)
 
 
+class _SwitchStream(ObjectStream):
+    """An open body, which keeps its store open."""
+
+    __slots__ = ("_inner", "_use")
+
+    def __init__(self, use: _Use, inner: ObjectStream) -> None:
+        super().__init__(inner.meta, inner.start, inner.length)
+        self._inner = inner
+        self._use = use
+
+    async def read(self, size: int) -> bytes:
+        return await self._inner.read(size)
+
+    async def read_all(self) -> bytes:
+        try:
+            return await self._inner.read_all()
+        finally:
+            await self._use.end()
+
+    async def close(self) -> None:
+        try:
+            await self._inner.close()
+        finally:
+            await self._use.end()
+
+
 class _SwitchUpload(Upload):
     """An upload, which keeps its store open."""
 
-    def __init__(self, switch: Switch, turn: _Turn, inner: Upload) -> None:
-        self._switch = switch
-        self._turn: _Turn | None = turn
+    def __init__(self, use: _Use, inner: Upload) -> None:
+        self._use = use
         self._inner = inner
         self.ref, self.id, self.offset = inner.ref, inner.id, inner.offset
 
@@ -243,20 +251,10 @@ class _SwitchUpload(Upload):
         try:
             await self._inner.abort()
         finally:
-            await self._done()
+            await self._use.end()
 
     async def close(self) -> None:
         try:
             await self._inner.close()
         finally:
-            await self._done()
-
-    async def _done(self) -> None:
-        if self._turn is not None:
-            self.__del__()
-            await self._switch._close_unused()
-
-    def __del__(self) -> None:
-        turn, self._turn = self._turn, None
-        if turn is not None:
-            self._switch._give(turn)
+            await self._use.end()

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 
 from msgspec import Struct
 
 from holdall.core.errors import CircuitOpen, HoldallError, InvalidKey, Timeout, Unsupported
-from holdall.objects.contract import ObjectStore
 from holdall.objects.layers.circuit import BreakerStats, Circuit, Phase, Refused, State
 from holdall.objects.layers.layer import OPENING, Call, Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdall.objects.async_data_store import AsyncDataStore
-    from holdall.objects.data_store import DataStore
+    from holdall.objects.contract import ObjectStore
+
 
 __all__ = ["Breaker", "BreakerSettings", "BreakerStats"]
 
@@ -72,6 +71,7 @@ class Breaker(Layer):
     """
 
     name: ClassVar[str] = "breaker"
+    another_way: ClassVar[str] = ", or put one around it with resilient(store)"
     settings_type = BreakerSettings
 
     def __init__(
@@ -92,23 +92,6 @@ class Breaker(Layer):
             mine.half_open_max_requests,
             on_change,
             clock,
-        )
-
-    @classmethod
-    def of(cls, store: ObjectStore | DataStore | AsyncDataStore) -> Self:
-        """The circuit breaker of a store, also of one behind a face: the outermost, of several.
-
-        Raises:
-            Unsupported: It has none.
-        """
-        outside = store if isinstance(store, ObjectStore) else store.store
-        for one in outside.stores():
-            if isinstance(one, cls):
-                return one
-        raise Unsupported(
-            f"{outside.root} has no circuit breaker: name 'breaker' in 'layers' of its "
-            "configuration, or put one around it with resilient(store)",
-            reference=outside.root,
         )
 
     async def around(self, call: Call[T]) -> T:

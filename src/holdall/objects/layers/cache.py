@@ -7,10 +7,9 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, final
 
-from holdall.core.errors import HoldallError, NotFound, Timeout, Unsupported
-from holdall.objects.contract import ObjectStore
+from holdall.core.errors import HoldallError, NotFound, Timeout
 from holdall.objects.layers.cache_bodies import (
     CachedBytes,
     DiskStream,
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from msgspec import Struct
 
     from holdall.core.reference import Reference
-    from holdall.objects.async_data_store import AsyncDataStore
-    from holdall.objects.data_store import DataStore
+    from holdall.objects.contract import ObjectStore
     from holdall.objects.layers.cache_disk import DiskWriter
     from holdall.objects.layers.cache_entries import Place
     from holdall.objects.results import ObjectMeta, ObjectStream
@@ -94,22 +92,6 @@ class Cache(Layer):
         self._guard = threading.Lock()
         self._misses = self._checks = self._write_errors = 0
         self._fetch_seconds = 0.0
-
-    @classmethod
-    def of(cls, store: ObjectStore | DataStore | AsyncDataStore) -> Self:
-        """The cache of a store, also of one behind a face: the outermost, of several.
-
-        Raises:
-            Unsupported: It has none.
-        """
-        outside = store if isinstance(store, ObjectStore) else store.store
-        for one in outside.stores():
-            if isinstance(one, cls):
-                return one
-        raise Unsupported(
-            f"{outside.root} has no cache: name 'cache' in 'layers' of its configuration",
-            reference=outside.root,
-        )
 
     def stats(self) -> CacheStats:
         """What it has counted."""

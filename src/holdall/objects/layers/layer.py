@@ -25,6 +25,7 @@ from typing import (
     Generic,
     Literal,
     NoReturn,
+    Self,
     TypeAlias,
     TypeVar,
     cast,
@@ -33,7 +34,7 @@ from typing import (
 
 from msgspec import Struct
 
-from holdall.core.errors import InvalidConfig
+from holdall.core.errors import InvalidConfig, Unsupported
 from holdall.core.reference import Reference
 from holdall.objects.contract import Data, ObjectStore, Upload, plain_settings
 from holdall.objects.results import ObjectStream
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdall.core.runtime import Runtime
+    from holdall.objects.async_data_store import AsyncDataStore
+    from holdall.objects.data_store import DataStore
     from holdall.objects.options import (
         CopyOptions,
         DeleteOptions,
@@ -119,6 +122,8 @@ class Layer(ObjectStore):
 
     name: ClassVar[str]
     """What a configuration calls it, in `layers`."""
+    another_way: ClassVar[str] = ""
+    """How else to get one, for the error of `of`."""
     steps: ClassVar[bool] = False
     """Whether the steps of bodies and uploads go through `around` too.
 
@@ -138,6 +143,24 @@ class Layer(ObjectStore):
 
         An error that goes through it is raised as it came.
         """
+
+    @classmethod
+    @final
+    def of(cls, store: ObjectStore | DataStore | AsyncDataStore) -> Self:
+        """The layer of this kind of a store, also of one behind a face: the outermost, of several.
+
+        Raises:
+            Unsupported: It has none.
+        """
+        outside = store if isinstance(store, ObjectStore) else store.store
+        for one in outside.stores():
+            if isinstance(one, cls):
+                return one
+        raise Unsupported(
+            f"{outside.root} has no {cls.name}: name {cls.name!r} in 'layers' of its "
+            f"configuration{cls.another_way}",
+            reference=outside.root,
+        )
 
     @final
     @property

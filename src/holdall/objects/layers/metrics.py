@@ -181,11 +181,6 @@ class Metrics(Layer):
         """What takes the measurements."""
         return self._recorder
 
-    @classmethod
-    def of(cls, store: ObjectStore) -> Metrics | None:
-        """The outermost metrics layer of a store; None when there is none."""
-        return next((one for one in store.stores() if isinstance(one, Metrics)), None)
-
     async def around(self, call: Call[T]) -> T:
         begun = self._clock()
         try:
