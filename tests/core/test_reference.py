@@ -353,6 +353,24 @@ def test_join_neither_climbs_nor_starts_again(segment: str) -> None:
             base.join(*segments)
 
 
+def test_what_is_kept_beside_the_objects_has_an_address() -> None:
+    base = Reference.parse("s3://bucket/a")
+    assert str(base.reserved("journals", "b")) == "s3://bucket/a/.holdall/journals/b"
+    assert base.holds(base.reserved())
+
+
+@pytest.mark.parametrize("segment", ["..", "", "/x", "a//b", ".holdall", "x" * 251])
+def test_what_is_kept_beside_the_objects_stays_there(segment: str) -> None:
+    with pytest.raises(InvalidKey):
+        Reference.parse("s3://bucket/a").reserved("journals", segment)
+
+
+def test_what_is_kept_beside_the_objects_has_a_key_of_1024_bytes_at_most() -> None:
+    base = Reference.parse("s3://bucket/" + "/".join(["x" * 249] * 4))
+    with pytest.raises(InvalidKey, match="38 bytes, and 24 are allowed here"):
+        base.reserved("journals", "y" * 20)
+
+
 def test_a_store_constructs_the_reference_of_segments() -> None:
     store = holdall.open("memory://")
     ref = store.construct_reference("s3://my-flyte-bucket", "metadata", "project", "domain", "id")

@@ -186,6 +186,22 @@ class Reference(Struct, frozen=True, eq=False, gc=False):
         whole = f"{self.key}/{key}" if self.key else key
         return Reference(self.scheme, self.container, whole, self.host, self.userinfo)
 
+    def reserved(self, *segments: str) -> Reference:
+        """The address of what is kept beside the objects here, and no listing of them shows.
+
+        It lies under `.holdall`, where the journals of transfers and the snapshots of records are.
+
+        Raises:
+            InvalidKey: A segment breaks a rule, or the address is too long.
+        """
+        for segment in segments:
+            check_key(segment)
+        key = "/".join((RESERVED_SEGMENT, *segments))
+        size, limit = len(key.encode()), self._room()
+        if size > limit:
+            raise InvalidKey(f"{key!r} has {size} bytes, and {limit} are allowed here", reference=self)
+        return self.known_child(key)
+
     def join(self, *segments: str) -> Reference:
         """The address that these segments lead to from here.
 
