@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import holdall
 from holdall.core.errors import InvalidConfig, NotFound, Unavailable
+from holdall.core.runtime import blocking
 from holdall.core.runtime.blocking import drive
 from holdall.objects.options import PAGE_ITEMS
 from holdall.objects.transfer import Step, SyncOptions, copying, engine, plan, sync, sync_async
@@ -179,6 +181,11 @@ def test_nothing_is_told_after_an_interruption(
     copied, over = threading.Event(), threading.Event()
     real_start, real_copy = threading.Thread.start, copying.Copier.copy
 
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait, cancel_futures=cancel_futures)
+            over.set()
+
     def start(thread: threading.Thread) -> None:
         real_start(thread)
         if not threads:
@@ -193,14 +200,13 @@ def test_nothing_is_told_after_an_interruption(
         over.wait()
         return answer
 
+    monkeypatch.setattr(blocking, "ThreadPoolExecutor", Pool)
     monkeypatch.setattr(threading.Thread, "start", start)
     monkeypatch.setattr(copying.Copier, "copy", copy)
     options = SyncOptions(workers=2)
     work = engine.Sync(source.store, target.store, options, None, told.append)
     with pytest.raises(KeyboardInterrupt):
         drive(work.run())
-    over.set()
-    threads[0].join()
     assert target.exists("a")
     assert (told, work.report.copied) == ([], 0)
 
