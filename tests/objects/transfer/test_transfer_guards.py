@@ -179,20 +179,17 @@ def test_nothing_is_told_after_an_interruption(
     told: list[Step] = []
     threads: list[threading.Thread] = []
     copied, over = threading.Event(), threading.Event()
-    real_start, real_copy = threading.Thread.start, copying.Copier.copy
+    real_copy = copying.Copier.copy
+
+    def interrupted(_: object) -> None:
+        copied.wait()
+        raise KeyboardInterrupt
 
     class Pool(ThreadPoolExecutor):
         def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-            super().shutdown(wait, cancel_futures=cancel_futures)
-            over.set()
-
-    def start(thread: threading.Thread) -> None:
-        real_start(thread)
-        if not threads:
-            # As Ctrl-C does where `Thread.start` waits: the pool never hears of this thread.
-            threads.append(thread)
-            copied.wait()
-            raise KeyboardInterrupt
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            threads.extend(self._threads)
+            raise KeyboardInterrupt  # the second one comes while the threads are waited for
 
     async def copy(*args: Any) -> Any:
         answer = await real_copy(*args)
@@ -200,13 +197,16 @@ def test_nothing_is_told_after_an_interruption(
         over.wait()
         return answer
 
+    monkeypatch.setattr(blocking, "_answer", interrupted)
     monkeypatch.setattr(blocking, "ThreadPoolExecutor", Pool)
-    monkeypatch.setattr(threading.Thread, "start", start)
     monkeypatch.setattr(copying.Copier, "copy", copy)
     options = SyncOptions(workers=2)
     work = engine.Sync(source.store, target.store, options, None, told.append)
     with pytest.raises(KeyboardInterrupt):
         drive(work.run())
+    over.set()
+    for thread in threads:
+        thread.join()
     assert target.exists("a")
     assert (told, work.report.copied) == ([], 0)
 

@@ -97,8 +97,8 @@ class Sync:
                 async for _ in self._runtime.map(self._work, crew, len(crew)):
                     pass
         except BaseException:
-            # Ctrl-C where a thread is being started leaves that one at work on its object, and
-            # nobody waits for it. Whoever reads the report must not hear of it afterwards.
+            # A second Ctrl-C, while the threads are waited for, leaves them at work on their
+            # objects. Whoever reads the report must not hear of it afterwards.
             with self._guard:
                 self._closed = True
             raise
