@@ -1,0 +1,1 @@
+"""Records: fields under an id, and queries over them."""
