@@ -4,46 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from holdall.testing.awaited import Awaited
+
 if TYPE_CHECKING:
     import io
-    from collections.abc import AsyncIterator, Callable, Iterable
-    from types import TracebackType
 
     from holdall.objects.data_store import DataStore
     from holdall.objects.results import ObjectMeta
 
-# What waits on neither face; everything else that can be called is awaited.
-_PLAIN = {"config_json", "construct_reference", "full_path", "reference", "tell"}
-_ITERATORS = {"list", "pages", "stream", "uploads", "walk"}
+
+class _Piece(Awaited):
+    """A reader, writer or upload."""
+
+    plain = frozenset({"tell"})
 
 
-class _Awaited:
-    """An object whose methods block, behind methods that are awaited and never suspend."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._inner, name)
-        if not callable(value) or name in _PLAIN:
-            return value
-        return _iterating(value) if name in _ITERATORS else _awaited(value)
-
-    async def __aenter__(self) -> Any:
-        self._inner.__enter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, traceback)
-
-
-class AwaitedStore(_Awaited):
+class AwaitedStore(Awaited):
     """A `DataStore`, spoken to as if it were an `AsyncDataStore`."""
+
+    plain = frozenset({"config_json", "construct_reference", "full_path", "reference", "tell"})
+    iterators = frozenset({"list", "pages", "stream", "uploads", "walk"})
 
     def __init__(self, store: DataStore) -> None:
         super().__init__(store)
@@ -51,20 +31,20 @@ class AwaitedStore(_Awaited):
     def __reduce__(self) -> tuple[Any, ...]:
         return AwaitedStore, (self._inner,)
 
-    async def open_writer(self, *arguments: Any, **keywords: Any) -> _Awaited:
+    async def open_writer(self, *arguments: Any, **keywords: Any) -> Awaited:
         """As `AsyncDataStore.open_writer`."""
-        return _Awaited(self._inner.open_writer(*arguments, **keywords))
+        return _Piece(self._inner.open_writer(*arguments, **keywords))
 
-    async def upload(self, *arguments: Any, **keywords: Any) -> _Awaited:
+    async def upload(self, *arguments: Any, **keywords: Any) -> Awaited:
         """As `AsyncDataStore.upload`."""
-        return _Awaited(self._inner.upload(*arguments, **keywords))
+        return _Piece(self._inner.upload(*arguments, **keywords))
 
     async def open_reader(self, *arguments: Any, **keywords: Any) -> _Reader:
         """As `AsyncDataStore.open_reader`."""
         return _Reader(self._inner.open_reader(*arguments, **keywords))
 
 
-class _Reader(_Awaited):
+class _Reader(_Piece):
     _inner: io.BufferedReader
 
     @property
@@ -74,18 +54,3 @@ class _Reader(_Awaited):
     async def read_all(self) -> bytes:
         with self._inner:
             return self._inner.read()
-
-
-def _awaited(function: Callable[..., Any]) -> Callable[..., Any]:
-    async def call(*arguments: Any, **keywords: Any) -> Any:
-        return function(*arguments, **keywords)
-
-    return call
-
-
-def _iterating(function: Callable[..., Iterable[Any]]) -> Callable[..., AsyncIterator[Any]]:
-    async def iterate(*arguments: Any, **keywords: Any) -> AsyncIterator[Any]:
-        for item in function(*arguments, **keywords):
-            yield item
-
-    return iterate

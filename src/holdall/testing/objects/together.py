@@ -10,7 +10,7 @@ from holdall.testing.objects.faces import Facts
 
 if TYPE_CHECKING:
     from holdall.objects.async_data_store import AsyncDataStore
-    from holdall.testing.objects.faces import Work
+    from holdall.testing.facts import Work
 
 _SIZE = 2_500_000  # too much to come with the first answer
 
