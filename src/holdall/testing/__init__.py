@@ -5,6 +5,7 @@ They need pytest, and the machine needs Hypothesis; Holdall itself needs neither
     ObjectStoreSuite        the facts of the contract `ObjectStore`, through both faces
     object_store_machine    a Hypothesis state machine: a store beside the memory store
     LayerSuite              the facts of layers, and those of the store that they stand around
+    RecordStoreSuite        the facts of the contract `RecordStore`, through both faces
     Faults                  a layer that lets calls fail by script: `FaultRule`, `Fault`
 """
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from holdall.testing.layers.faults import Fault, FaultRule, Faults
     from holdall.testing.objects import ObjectStoreSuite
     from holdall.testing.objects.machine import ObjectStoreMachine, object_store_machine
+    from holdall.testing.records import RecordStoreSuite
 
 __all__ = [
     "Fault",
@@ -31,6 +33,7 @@ __all__ = [
     "LayerSuite",
     "ObjectStoreMachine",
     "ObjectStoreSuite",
+    "RecordStoreSuite",
     "object_store_machine",
 ]
 
@@ -41,11 +44,14 @@ _HOMES = {
     "LayerSuite": "holdall.testing.layers",
     "ObjectStoreMachine": "holdall.testing.objects.machine",
     "ObjectStoreSuite": "holdall.testing.objects",
+    "RecordStoreSuite": "holdall.testing.records",
     "object_store_machine": "holdall.testing.objects.machine",
 }
 
 # Before the facts are imported, so that a failed `assert` in them shows its values.
-pytest.register_assert_rewrite("holdall.testing.objects", "holdall.testing.layers")
+pytest.register_assert_rewrite(
+    "holdall.testing.objects", "holdall.testing.layers", "holdall.testing.records"
+)
 
 
 def __getattr__(name: str) -> Any:

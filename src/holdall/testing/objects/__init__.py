@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdall.testing.objects.beside import BesideFacts
 from holdall.testing.objects.conditions import ConditionFacts
 from holdall.testing.objects.copying import CopyFacts
 from holdall.testing.objects.deleting import DeleteFacts
@@ -29,6 +30,7 @@ class ObjectStoreSuite(
     UploadFacts,
     ResumeFacts,
     KeyFacts,
+    BesideFacts,
     TogetherFacts,
     OpenFacts,
 ):

@@ -1,0 +1,102 @@
+"""Values and ids that are easily lost, for facts."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+VALUES: Final[dict[str, Any]] = {
+    "text": "plain",
+    "empty text": "",
+    "quotes": 'it\'s "quoted" \\ %_ `; DROP TABLE records; --',
+    "accents": "Gr\u00fc\u00dfe, \u5317\u4eac, \U0001f511",
+    "composed and not": "\u00e9 e\u0301",
+    "a NUL": "a\0b",
+    "a lone surrogate": "a\ud800b",
+    "a line": "one\r\ntwo\tthree",
+    "zero": 0,
+    "a small int": -42,
+    "beyond floats": 2**53 + 1,
+    "beyond 64 bits": 2**70 + 1,
+    "far below": -(10**40),
+    "a float": 0.1,
+    "a whole float": 1.0,
+    "a tiny float": 5e-324,
+    "a large float": 1.7976931348623157e308,
+    "a float of 2^53": 9007199254740992.0,
+    "minus zero": -0.0,
+    "infinity": float("inf"),
+    "minus infinity": float("-inf"),
+    "true": True,
+    "false": False,
+    "none": None,
+    "bytes": bytes(range(256)),
+    "no bytes": b"",
+    "an aware datetime": datetime(2024, 2, 29, 23, 59, 59, 999999, UTC),
+    "an offset": datetime(2024, 1, 1, 5, 30, tzinfo=timezone(timedelta(hours=5, minutes=30))),
+    "a zone": datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1),
+    "a naive datetime": datetime(2024, 1, 1, 12),  # noqa: DTZ001
+    "an early datetime": datetime(1, 1, 1, tzinfo=UTC),
+    "a late datetime": datetime(9999, 12, 31, 23, 59, 59, 999999, UTC),
+    "a date": date(2024, 2, 29),
+    "a time": time(23, 59, 59, 1),
+    "a decimal": Decimal("1.50"),
+    "a long decimal": Decimal("3.14159265358979323846264338327950288"),
+    "a decimal with exponent": Decimal("1E+400"),
+    "a UUID": UUID("123e4567-e89b-12d3-a456-426614174000"),
+    "an empty list": [],
+    "a list": [1, "two", None, [3.0, {"four": b"5"}]],
+    "an empty dict": {},
+    "a dict": {"b": 1, "a": {"c": [Decimal("0.1")], "": "no name"}},
+    "a dict like a marker": {"$int": "1", "other": 2},
+    "a dict of a marker": {"$decimal": "1.5"},
+}
+
+IDS: Final = {
+    "a UUID": "123e4567-e89b-12d3-a456-426614174000",
+    "one letter": "a",
+    "capitals": "User-ABC",
+    "spaces": " a b ",
+    "slashes": "a/b/c",
+    "dots": "..",
+    "one dot": ".",
+    "a trailing dot": "a.",
+    "a suffix": "a.json",
+    "a percent": "50%25",
+    "quotes": 'it\'s "x"',
+    "a backslash": "a\\b",
+    "a query": "a?b=c#d&e",
+    "accents": "Gr\u00fc\u00dfe",
+    "composed": "\u00e9",
+    "not composed": "e\u0301",
+    "an emoji": "\U0001f511",
+    "a line": "a\nb",
+    "injection": "x'); DROP TABLE records; --",
+    "reserved": ".holdall",
+    "a wildcard": "*?[a]%_",
+}
+
+INJECTIONS: Final = (
+    "'",
+    '"',
+    "name' OR '1'='1",
+    'name"; DROP TABLE records; --',
+    "a') OR 1=1 --",
+    "$.name",
+    "$[0]",
+    "a\\",
+    "a''b",
+    'a""b',
+    "%s",
+    "{0}",
+    "?",
+    ":name",
+    "$1",
+    "]",
+    "a,b",
+    "name}",
+    "\u2019",
+)
