@@ -21,28 +21,56 @@ if TYPE_CHECKING:
     from holdall.objects.data_store import DataStore
     from holdall.objects.opening import open, open_async
     from holdall.objects.results import Capabilities, ObjectMeta
+    from holdall.records.async_database import AsyncDatabase
+    from holdall.records.database import Database
+    from holdall.records.opening import (
+        DatabaseFactory,
+        open_database,
+        open_database_async,
+        open_databases,
+    )
+    from holdall.records.query import F, Query
+    from holdall.records.record import Record
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AsyncDataStore",
+    "AsyncDatabase",
     "Capabilities",
     "DataStore",
+    "Database",
+    "DatabaseFactory",
+    "F",
     "ObjectMeta",
+    "Query",
+    "Record",
     "Reference",
     "errors",
     "open",
     "open_async",
+    "open_database",
+    "open_database_async",
+    "open_databases",
 ]
 
 _HOMES = {
     "AsyncDataStore": "holdall.objects.async_data_store",
+    "AsyncDatabase": "holdall.records.async_database",
     "Capabilities": "holdall.objects.results",
     "DataStore": "holdall.objects.data_store",
+    "Database": "holdall.records.database",
+    "DatabaseFactory": "holdall.records.opening",
+    "F": "holdall.records.query",
     "ObjectMeta": "holdall.objects.results",
+    "Query": "holdall.records.query",
+    "Record": "holdall.records.record",
     "Reference": "holdall.core.reference",
     "open": "holdall.objects.opening",
     "open_async": "holdall.objects.opening",
+    "open_database": "holdall.records.opening",
+    "open_database_async": "holdall.records.opening",
+    "open_databases": "holdall.records.opening",
 }
 
 

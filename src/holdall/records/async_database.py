@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from holdall.records.contract import RecordStore, RecordTransaction
+    from holdall.records.registry import DatabasePlace
     from holdall.records.stored import Mode, RecordCapabilities, Stored
 
 PAGE_RECORDS = 1000
@@ -45,6 +46,17 @@ class AsyncDatabase:
 
     def __init__(self, store: RecordStore) -> None:
         self._store = store
+
+    @classmethod
+    def from_config(cls, config: DatabasePlace) -> AsyncDatabase:
+        """Open a database by its configuration; the arguments of `holdall.open_database_async`.
+
+        Raises:
+            InvalidConfig: No such backend, or a setting cannot be; names it.
+        """
+        from holdall.records.opening import open_database_async
+
+        return open_database_async(config)
 
     @property
     def store(self) -> RecordStore:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 from holdall.objects.contract import plain_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     import msgspec
@@ -52,6 +52,15 @@ class RecordStore(ABC):
 
         Raises:
             InvalidConfig: A setting cannot be.
+        """
+
+    @classmethod
+    @abstractmethod
+    def settings_of(cls, url: str) -> Mapping[str, Any]:
+        """The settings that an address stands for, by name; the address has no query.
+
+        Raises:
+            InvalidConfig: It is none of this backend's.
         """
 
     @property

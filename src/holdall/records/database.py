@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdall.records.contract import RecordStore
     from holdall.records.query import Query
     from holdall.records.record import Record
+    from holdall.records.registry import DatabasePlace
     from holdall.records.results import RecordPage
     from holdall.records.stored import Mode, RecordCapabilities
 
@@ -31,6 +32,17 @@ class Database:
 
     def __init__(self, store: RecordStore) -> None:
         self._face = AsyncDatabase(store)
+
+    @classmethod
+    def from_config(cls, config: DatabasePlace) -> Database:
+        """Open a database by its configuration; the arguments of `holdall.open_database`.
+
+        Raises:
+            InvalidConfig: No such backend, or a setting cannot be; names it.
+        """
+        from holdall.records.opening import open_database
+
+        return open_database(config)
 
     @property
     def store(self) -> RecordStore:

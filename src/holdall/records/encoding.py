@@ -25,7 +25,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, date, datetime, time, timedelta, timezone
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -183,7 +183,7 @@ def _unmark(mark: str, value: dict[str, Any]) -> Any:
         raise Corrupt(f"{mark!r} is no kind of value that is known here")
     try:
         return read(value[mark], value)
-    except (ValueError, TypeError, KeyError, OverflowError, InvalidOperation) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise Corrupt(f"{mark!r} cannot hold {str(value[mark])[:80]!r}") from error
 
 

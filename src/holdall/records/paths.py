@@ -53,7 +53,7 @@ def parse_path(text: object) -> Path:
     else:
         raise InvalidQuery(f"{text!r} names no field: a name is text")
     first = 1 if len(names) > 1 and names[0] == "" else 0
-    if not all(isinstance(name, str) and name for name in names[first:]):
+    if not names or not all(isinstance(name, str) and name for name in names[first:]):
         raise InvalidQuery(f"{text!r} names no field: a name is empty")
     if first and not is_special(names[1:]):
         return names[1:]

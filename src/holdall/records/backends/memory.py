@@ -14,10 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from msgspec import Struct
 
-from holdall.core.errors import (
-    HoldallError,
-    Unsupported,
-)
+from holdall.core.errors import HoldallError, InvalidConfig, Unsupported
 from holdall.records.backends.memory_indexes import Indexes
 from holdall.records.contract import RecordStore
 from holdall.records.ordering import after_row, in_order, position_of
@@ -27,7 +24,7 @@ from holdall.records.stored import RecordCapabilities, Stored, Written, reader
 from holdall.records.values import adopt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from holdall.core.runtime import Runtime
     from holdall.records.contract import RecordTransaction
@@ -78,6 +75,13 @@ class MemoryRecords(RecordStore):
     def open(cls, settings: Struct, runtime: Runtime) -> MemoryRecords:
         assert isinstance(settings, MemoryRecordSettings)
         return cls(settings, runtime)
+
+    @classmethod
+    def settings_of(cls, url: str) -> Mapping[str, Any]:
+        name = url.partition("://")[2]
+        if "/" in name:
+            raise InvalidConfig(f"{url} names more than a database: write memory://name")
+        return {"name": name}
 
     @property
     def type(self) -> str:

@@ -156,8 +156,8 @@ class SearchFacts(RecordFacts):
     async def test_a_search_answers_what_is_meant(self, db: AsyncDatabase) -> None:
         truth = await _filled(db)
         wrong = []
-        for name, condition in CONDITIONS.items():
-            query = Query().filter(condition)
+        for name, node in CONDITIONS.items():
+            query = Query().filter(node)
             expected = [one.id for one in truth.search(query)]
             found = [one.id for one in await db.search(query)]
             if found != expected or await db.count(query) != len(expected):
@@ -261,8 +261,8 @@ class SearchFacts(RecordFacts):
         await db.create_index("x", "x.a.b")
         await db.create_index("x")
         truth = await _filled(db)
-        for condition in CONDITIONS.values():
-            query = Query().filter(condition)
+        for node in CONDITIONS.values():
+            query = Query().filter(node)
             expected = [one.id for one in truth.search(query)]
             assert [one.id for one in await db.search(query)] == expected
         changed = {id_: {"x": id_} for id_ in list(ROWS)[::2]}
@@ -270,8 +270,8 @@ class SearchFacts(RecordFacts):
             done = where([Record(fields, id=id_) for id_, fields in changed.items()])
             if not isinstance(done, list):
                 await done
-        for condition in CONDITIONS.values():
-            query = Query().filter(condition).sort("x").limit(20)
+        for node in CONDITIONS.values():
+            query = Query().filter(node).sort("x").limit(20)
             expected = [one.id for one in truth.search(query)]
             assert [one.id for one in await db.search(query)] == expected
 
