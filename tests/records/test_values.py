@@ -32,6 +32,12 @@ class Moment(datetime):
 
 
 class Nowhere(tzinfo):
+    def tzname(self, moment: datetime | None) -> str | None:
+        return None
+
+    def dst(self, moment: datetime | None) -> timedelta | None:
+        return None
+
     def utcoffset(self, moment: datetime | None) -> timedelta | None:
         return None
 
@@ -169,9 +175,10 @@ def test_kinds_follow_one_another() -> None:
     in_order: list[Any] = [
         None, False, True, float("nan"), float("-inf"), -1, Decimal("0.5"), 1, 2**70, float("inf"),
         "", "A", "a", "\u00e9", "\uffff", "\U0001f511", b"", b"a", date(2024, 1, 1),
-        datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC), time(1), UUID(int=1), [], {},
+        VALUES["a naive datetime"], datetime(2024, 1, 1, tzinfo=UTC), time(1), UUID(int=1), [], {},
     ]  # fmt: skip
-    assert sorted(reversed(in_order), key=place) == in_order
+    mixed = in_order[::2] + in_order[1::2]
+    assert sorted(mixed, key=place) == in_order
 
 
 @pytest.mark.parametrize("value", VALUES.values())

@@ -47,10 +47,10 @@ _decode = msgspec.json.Decoder().decode
 
 
 def dump(fields: dict[str, Any]) -> tuple[bytes, bool]:
-    """Answer a dict of values as JSON, and whether it is odd."""
+    """Answer named values as JSON, and whether they are odd; the names stand as they are."""
     odd: list[bool] = []
-    plain = _plain_dict(fields, odd)
-    return _encode(plain), bool(odd)
+    plain = {name: _plain(value, odd) for name, value in fields.items()}
+    return _encode(plain), bool(odd) or any(name.startswith("$") for name in fields)
 
 
 def load(body: bytes | str) -> dict[str, Any]:
