@@ -79,6 +79,14 @@ def test_the_configuration_of_the_seed_is_that_of_a_store_on_s3() -> None:
             {"type": "redis", "host": "127.0.0.1", "port": 7000},
         ),
         (
+            {"type": "azure", "container": "b", "signedUrl": {"endpoint": "e"}},
+            {"type": "az", "container": "b", "sign_endpoint": "e"},
+        ),
+        (
+            {"type": "gcs", "signedUrl": {"stowConfigOverride": {"endpoint": "e"}}},
+            {"type": "gs", "sign_endpoint": "e"},
+        ),
+        (
             {"type": "s3", "bucket": "b", "path_style": True, "prefix": "p"},
             {"type": "s3", "bucket": "b", "path_style": True, "prefix": "p"},
         ),
@@ -105,6 +113,14 @@ def test_each_type_gets_its_own_words(config: dict[str, Any], primary: dict[str,
         ({"type": "mem", "redis": {"addr": "a"}, "schemes": {"redis": {}}}, "keep one"),
         ({"type": "redis", "connection": {"endpoint": "a:b"}}, "no host:port"),
         ({"type": "s3", "region": "a", "connection": {"region": "b"}}, "'region' is given twice"),
+        ({"type": "mem", "signed_url": {"endpoint": "e"}}, "signed_url.endpoint means nothing"),
+        (
+            {
+                "type": "s3",
+                "signed_url": {"endpoint": "a", "stow_config_override": {"endpoint": "a"}},
+            },
+            "stow_config_override.endpoint' are one setting: keep one",
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(config: dict[str, Any], says: str) -> None:
@@ -304,6 +320,39 @@ def test_the_recorder_stays_unless_another_is_given(name: str) -> None:
     store.refresh_config({"type": "mem", "container": name})
     store.exists("a")
     assert counters.snapshot()["head"].calls == 1
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_unpickled_store_takes_another_configuration(name: str, times: int) -> None:
+    store = DataStore.from_config({"type": "mem", "container": name})
+    for _ in range(times):
+        store = pickle.loads(pickle.dumps(store))
+    store.refresh_config({"type": "mem", "container": f"{name}-b"})
+    assert str(store.root) == f"memory://{name}-b"
+
+
+def test_a_store_is_pickled_with_the_configuration_of_now(name: str) -> None:
+    store = DataStore.from_config({"type": "mem", "container": name})
+    limits = {"maxDownloadMBs": 1}
+    store.refresh_config({"type": "mem", "container": f"{name}-b", "limits": limits})
+    again = pickle.loads(pickle.dumps(store))
+    assert (str(again.root), again.max_download) == (f"memory://{name}-b", 1024 * 1024)
+
+
+def test_an_unpickled_store_on_a_loop_takes_another_configuration(name: str) -> None:
+    async def run() -> None:
+        store = AsyncDataStore.from_config({"type": "mem", "container": name})
+        again = pickle.loads(pickle.dumps(store))
+        await again.refresh_config({"type": "mem", "container": f"{name}-b"})
+        assert str(again.root) == f"memory://{name}-b"
+
+    asyncio.run(run())
+
+
+def test_an_unpickled_store_of_a_url_takes_no_other_configuration(name: str) -> None:
+    store = pickle.loads(pickle.dumps(holdall.open(f"memory://{name}")))
+    with pytest.raises(Unsupported, match="from_config"):
+        store.refresh_config({"type": "mem"})
 
 
 def test_a_store_of_a_url_takes_no_other_configuration(name: str) -> None:

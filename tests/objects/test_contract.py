@@ -4,6 +4,7 @@ import ast
 import inspect
 import io
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -127,6 +128,20 @@ def _parameters(kind: type, name: str) -> list[tuple[str, Any, Any]]:
         return []
     parameters = inspect.signature(member).parameters.values()
     return [(one.name, one.kind, one.default) for one in parameters]
+
+
+@pytest.mark.parametrize("face", [AsyncDataStore, DataStore])
+def test_each_method_in_a_part_of_a_face_is_final(face: type) -> None:
+    parts = [one for one in face.__mro__[1:] if one is not object]
+    methods = [
+        (method, marks)
+        for part in parts
+        for method, marks in _methods(sys.modules[part.__module__], part.__name__)
+        if not method.startswith("_")
+    ]
+    assert len(parts) == 6
+    assert [method for method, marks in methods if "final" not in marks] == []
+    assert len({method for method, _ in methods}) == len(methods)
 
 
 def test_both_faces_have_the_same_names() -> None:

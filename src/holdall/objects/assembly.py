@@ -21,7 +21,7 @@ from holdall.core.errors import InvalidConfig
 from holdall.objects.contract import ObjectStore
 from holdall.objects.layers.metrics import Metrics
 from holdall.objects.registry import backend_name, open_store, store_class
-from holdall.objects.storage_settings import StorageSettings
+from holdall.objects.storage_settings import SignedUrlSettings, StorageSettings
 from holdall.objects.switch import Switch
 
 if TYPE_CHECKING:
@@ -199,15 +199,16 @@ def _backend(kind: str, settings: StorageSettings) -> dict[str, Any]:
         "endpoint": connection.endpoint,
         **keys,
         "use_ssl": False if connection.disable_ssl else None,
+        "sign_endpoint": _sign_endpoint(settings.signed_url),
     }
     words = _WORDS.get(kind, {})
     for name, value in known.items():
         if value is None:
             continue
         if name not in words:
+            place = _PLACES.get(name, f"connection.{name}")
             raise InvalidConfig(
-                f"connection.{'disable_ssl' if name == 'use_ssl' else name} means nothing to a "
-                f"store of type {settings.type!r}: leave it out"
+                f"{place} means nothing to a store of type {settings.type!r}: leave it out"
             )
         found |= _host(str(value)) if words[name] == "host" else {words[name]: value}
     if kind in {"s3", "az", "gs"}:
@@ -219,9 +220,14 @@ def _backend(kind: str, settings: StorageSettings) -> dict[str, Any]:
         )
     twice = [name for name in settings.backend if plain_name(name) in map(plain_name, found)]
     if twice:
-        raise InvalidConfig(f"{twice[0]!r} is given twice: beside the type, and in 'connection'")
+        raise InvalidConfig(
+            f"{twice[0]!r} is given twice: beside the type, and where all types have it: keep one"
+        )
     return {**found, **settings.backend}
 
+
+_PLACES = {"use_ssl": "connection.disable_ssl", "sign_endpoint": "signed_url.endpoint"}
+"""Where a setting of a backend stands, when `connection` does not have it by the same name."""
 
 _WORDS: dict[str, dict[str, str]] = {
     "s3": {
@@ -230,17 +236,29 @@ _WORDS: dict[str, dict[str, str]] = {
         "access_key": "access_key",
         "secret_key": "secret_key",
         "use_ssl": "use_ssl",
+        "sign_endpoint": "sign_endpoint",
     },
     "az": {
         "endpoint": "endpoint",
         "access_key": "account_name",
         "secret_key": "account_key",
         "use_ssl": "use_ssl",
+        "sign_endpoint": "sign_endpoint",
     },
-    "gs": {"endpoint": "endpoint", "use_ssl": "use_ssl"},
+    "gs": {"endpoint": "endpoint", "use_ssl": "use_ssl", "sign_endpoint": "sign_endpoint"},
     "redis": {"endpoint": "host", "access_key": "username", "secret_key": "password"},
 }
-"""What a setting of `connection` is called by each backend."""
+"""What each backend calls what all have in common."""
+
+
+def _sign_endpoint(settings: SignedUrlSettings) -> str | None:
+    other = settings.stow_config_override.endpoint
+    if settings.endpoint is not None and other is not None:
+        raise InvalidConfig(
+            "'signed_url.endpoint' and 'signed_url.stow_config_override.endpoint' are one "
+            "setting: keep one"
+        )
+    return other if settings.endpoint is None else settings.endpoint
 
 
 def _contained(kind: str, container: str) -> dict[str, Any]:

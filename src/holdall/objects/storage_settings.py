@@ -90,14 +90,29 @@ class HttpClientSettings(Struct, frozen=True, kw_only=True):
     idle_connections: int | None = None
 
 
+class StowSettings(Struct, frozen=True, kw_only=True):
+    """Signed URLs, in Flyte's words.
+
+    Args:
+        endpoint: Another name of `signed_url.endpoint`.
+    """
+
+    endpoint: str | None = None
+
+
 class SignedUrlSettings(Struct, frozen=True, kw_only=True):
     """Signed URLs.
 
     Args:
         expires: For how long they hold unless it is said.
+        endpoint: The primary store's service in these URLs, where those who use them reach it by
+            another URL than this process.
+        stow_config_override: Another place for `endpoint`.
     """
 
     expires: timedelta = timedelta(hours=1)
+    endpoint: str | None = None
+    stow_config_override: StowSettings = StowSettings()
 
 
 class ResilienceSettings(Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from holdall.objects.results import Capabilities, DeleteFailure, ObjectMeta, Page, UploadPage
 
 T = TypeVar("T")
+F = TypeVar("F")
 
 
 class _Turn:
@@ -179,6 +180,11 @@ class Switch(ObjectStore):
     async def close(self) -> None:
         for turn in (*self._old, self._now):
             await turn.store.close()
+
+
+def switched(face: Callable[[ObjectStore], F], store: ObjectStore) -> F:
+    """Put a face before a switch, as `from_config` does; what unpickling calls."""
+    return face(Switch(store))
 
 
 class _Use:

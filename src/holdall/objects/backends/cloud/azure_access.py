@@ -21,6 +21,7 @@ from holdall.objects.backends.cloud.credentials import (
     revealed,
 )
 from holdall.objects.backends.cloud.http import Http
+from holdall.objects.backends.cloud.settings import url_of
 from holdall.objects.backends.cloud.shared_key import read_connection_string
 
 if TYPE_CHECKING:
@@ -120,9 +121,7 @@ def account_of(settings: AzureSettings, environment: Mapping[str, str] = os.envi
     endpoint = (
         settings.endpoint or pairs.get("blobendpoint") or _endpoint(name, pairs, settings.host)
     )
-    if "://" not in endpoint:
-        endpoint = f"{'https' if settings.use_ssl else 'http'}://{endpoint}"
-    endpoint = endpoint.rstrip("/")
+    endpoint = url_of(endpoint, settings.use_ssl)
     if settings.anonymous:
         return Account(name, endpoint, None, signs=False)
     sources = _sources(settings, pairs, environment)

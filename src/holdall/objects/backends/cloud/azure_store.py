@@ -19,7 +19,7 @@ from holdall.objects.backends.cloud.azure_access import (
 )
 from holdall.objects.backends.cloud.prefixes import root_of
 from holdall.objects.backends.cloud.requests import Requests
-from holdall.objects.backends.cloud.settings import AzureSettings
+from holdall.objects.backends.cloud.settings import AzureSettings, url_of
 from holdall.objects.backends.cloud.shared_key import (
     VERSION,
     authorization,
@@ -43,16 +43,31 @@ if TYPE_CHECKING:
 
 @final
 class AzureRequests(Requests):
-    """Requests to one container."""
+    """Requests to one container.
 
-    def __init__(self, http: Http, root: Reference, account: Account, container: str) -> None:
+    Args:
+        http: The connections.
+        root: The container's address, for errors.
+        account: The account, and how to enter.
+        container: The container's name.
+        public: The account's URL in signed URLs, where it is another one.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        root: Reference,
+        account: Account,
+        container: str,
+        public: str | None = None,
+    ) -> None:
         super().__init__(http, root, account.endpoint)
         parts = urlsplit(account.endpoint)
         self._account = account
         self._container = container
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._path = f"{parts.path}/{self.quoted(container)}"
-        self._encrypted = parts.scheme == "https"
+        self._public = f"{public or account.endpoint}/{self.quoted(container)}"
 
     def prepared(
         self, method: str, key: str, query: Mapping[str, str], headers: dict[str, str], body: Data
@@ -114,9 +129,9 @@ class AzureRequests(Requests):
         expiry = datetime.now(UTC) + timedelta(seconds=options.expires)
         query = sas(
             options.method, self._account.name, self._container, key, access.key, expiry,
-            https=self._encrypted,
+            https=self._public.startswith("https:"),
         )  # fmt: skip
-        return f"{self._origin}{self._path_of(key)}?{query}"
+        return f"{self._public}/{self.quoted(key)}?{query}"
 
 
 @final
@@ -142,7 +157,8 @@ class AzureStore(CloudStore):
             retry_config=driving.NO_RETRY,
             **driving.access(provider),
         )
-        requests = AzureRequests(driving.http(settings), root, account, settings.container)
+        public = settings.sign_endpoint and url_of(settings.sign_endpoint, settings.use_ssl)
+        requests = AzureRequests(driving.http(settings), root, account, settings.container, public)
         prefix = f"{root.key}/" if root.key else ""
         service = AzureService(requests, driver, prefix, sign=account.signs)
         store = cls.opened(root, settings, runtime, service, provider)

@@ -15,7 +15,7 @@ from holdall.objects.backends.cloud.google import GoogleService
 from holdall.objects.backends.cloud.google_access import Signer, access_of
 from holdall.objects.backends.cloud.prefixes import root_of
 from holdall.objects.backends.cloud.requests import Requests
-from holdall.objects.backends.cloud.settings import GoogleSettings
+from holdall.objects.backends.cloud.settings import GoogleSettings, url_of
 from holdall.objects.backends.cloud.sigv4 import query_text
 from holdall.objects.backends.cloud.store import CloudStore
 
@@ -38,6 +38,15 @@ _ENDPOINT = "https://storage.googleapis.com"
 class GoogleRequests(Requests):
     """Requests to the JSON API, whose `key` is the whole path.
 
+    Args:
+        http: The connections.
+        root: The bucket's address, for errors.
+        endpoint: The service's URL.
+        bucket: The bucket's name.
+        credentials: The bearer token; None for public objects.
+        signer: The account whose key signs URLs; None where there is none.
+        public: The service's URL in signed URLs, where it is another one.
+
     Attributes:
         objects: The path of the bucket's objects.
         host: Host and port of the service.
@@ -51,10 +60,12 @@ class GoogleRequests(Requests):
         bucket: str,
         credentials: Credentials[str] | None,
         signer: Signer | None,
+        public: str | None = None,
     ) -> None:
         super().__init__(http, root, endpoint)
         self.objects = f"/storage/v1/b/{quote(bucket, safe='')}/o"
         self.host = urlsplit(endpoint).netloc
+        self._public = public or endpoint
         self._bucket = bucket
         self._credentials = credentials
         self._signer = signer
@@ -92,7 +103,7 @@ class GoogleRequests(Requests):
         path = f"/{self._bucket}/{self.quoted(key)}"
         query = google_signing.presign(
             options.method,
-            self.host,
+            urlsplit(self._public).netloc,
             path,
             self.signed_headers(options),
             self._signer.email,
@@ -100,7 +111,7 @@ class GoogleRequests(Requests):
             datetime.now(UTC),
             int(options.expires),
         )
-        return f"{self.endpoint}{path}?{query}"
+        return f"{self._public}{path}?{query}"
 
     def said(self, response: Response) -> tuple[str, str]:
         try:
@@ -126,10 +137,7 @@ class GoogleStore(CloudStore):
         root = root_of("gs", settings.bucket, settings.prefix)
         where = settings.endpoint or driving.named("STORAGE_EMULATOR_HOST")
         settings = msgspec.structs.replace(settings, endpoint=where)
-        endpoint = where or _ENDPOINT
-        if "://" not in endpoint:
-            endpoint = f"{'https' if settings.use_ssl else 'http'}://{endpoint}"
-        endpoint = endpoint.rstrip("/")
+        endpoint = url_of(where or _ENDPOINT, settings.use_ssl)
         credentials, signer = access_of(settings)
         provider = None if credentials is None else driving.Provider(credentials, _shape)
         driver = obstore.store.GCSStore(
@@ -139,8 +147,9 @@ class GoogleStore(CloudStore):
             retry_config=driving.NO_RETRY,
             **driving.access(provider),
         )
+        public = settings.sign_endpoint and url_of(settings.sign_endpoint, settings.use_ssl)
         requests = GoogleRequests(
-            driving.http(settings), root, endpoint, settings.bucket, credentials, signer
+            driving.http(settings), root, endpoint, settings.bucket, credentials, signer, public
         )
         prefix = f"{root.key}/" if root.key else ""
         service = GoogleService(requests, driver, prefix, sign=signer is not None)

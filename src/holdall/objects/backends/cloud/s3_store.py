@@ -15,7 +15,7 @@ from holdall.objects.backends.cloud import aws, driving
 from holdall.objects.backends.cloud.prefixes import root_of
 from holdall.objects.backends.cloud.requests import Requests
 from holdall.objects.backends.cloud.s3 import S3Service
-from holdall.objects.backends.cloud.settings import S3Settings
+from holdall.objects.backends.cloud.settings import S3Settings, url_of
 from holdall.objects.backends.cloud.sigv4 import (
     DIGEST,
     UNSIGNED,
@@ -45,6 +45,16 @@ _REGION = "us-east-1"
 class S3Requests(Requests):
     """Requests to one bucket, signed by an access key.
 
+    Args:
+        http: The connections.
+        root: The bucket's address, for errors.
+        endpoint: The service's URL, for errors.
+        base: The bucket's URL.
+        bucket: Its name.
+        region: Where it is.
+        credentials: The access key; None to sign nothing.
+        public: The bucket's URL in signed URLs, where it is another one.
+
     Attributes:
         signs_bodies: Whether a large body is hashed, for its signature.
     """
@@ -58,9 +68,11 @@ class S3Requests(Requests):
         bucket: str,
         region: str,
         credentials: Credentials[Key] | None,
+        public: str | None = None,
     ) -> None:
         super().__init__(http, root, endpoint)
         parts = urlsplit(base)
+        self._public = urlsplit(public or base)
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._host = parts.netloc
         self._path = parts.path
@@ -88,21 +100,21 @@ class S3Requests(Requests):
         )
 
     def presign(self, key: str, options: SignOptions) -> str:
-        path = f"{self._path}/{self.quoted(key)}"
-        headers = self.signed_headers(options)
+        host, path = self._public.netloc, f"{self._public.path}/{self.quoted(key)}"
+        url = f"{self._public.scheme}://{host}{path}"
         if self._credentials is None:
-            return f"{self._origin}{path}"
+            return url
         query = presign(
             options.method,
-            self._host,
+            host,
             path,
-            headers,
+            self.signed_headers(options),
             self._credentials.current(),
             self._region,
             datetime.now(UTC),
             int(options.expires),
         )
-        return f"{self._origin}{path}?{query}"
+        return f"{url}?{query}"
 
     def source(self, key: str) -> str:
         return self.quoted(f"{self._bucket}/{key}")
@@ -125,6 +137,7 @@ class S3Store(CloudStore):
         settings = structs.replace(settings, region=region, endpoint=where)
         root = root_of("s3", settings.bucket, settings.prefix)
         endpoint, base = _addresses(settings)
+        public = structs.replace(settings, endpoint=settings.sign_endpoint or settings.endpoint)
         given = partial(_key, settings) if _key(settings) is not None else None
         credentials = None if settings.anonymous else aws.find(given, settings.profile)
         provider = None if credentials is None else driving.Provider(credentials, _shape)
@@ -140,7 +153,7 @@ class S3Store(CloudStore):
         )
         requests = S3Requests(
             driving.http(settings), root, endpoint, base, settings.bucket, region,
-            credentials,
+            credentials, _addresses(public)[1],
         )  # fmt: skip
         service = S3Service(
             requests,
@@ -194,10 +207,8 @@ def _in_host(settings: S3Settings) -> bool:
 
 def _addresses(settings: S3Settings) -> tuple[str, str]:
     """The URL of the service, and the one of the bucket."""
-    endpoint = settings.endpoint or f"https://s3.{settings.region}.amazonaws.com"
-    if "://" not in endpoint:
-        endpoint = f"{'https' if settings.use_ssl else 'http'}://{endpoint}"
-    endpoint = endpoint.rstrip("/")
+    service = f"https://s3.{settings.region}.amazonaws.com"
+    endpoint = url_of(settings.endpoint or service, settings.use_ssl)
     if not _in_host(settings):
         return endpoint, f"{endpoint}/{settings.bucket}"
     scheme, _, host = endpoint.partition("://")

@@ -21,6 +21,8 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
         prefix: What the keys of the store begin with, inside the container.
         endpoint: The service's URL; None for what the environment names (`AWS_ENDPOINT_URL_S3`
             or `AWS_ENDPOINT_URL`, `STORAGE_EMULATOR_HOST` for Google), else the cloud's own.
+        sign_endpoint: The service's URL in signed URLs, where those who use them reach it by
+            another one; they are as a store opened with this `endpoint` signs them.
         use_ssl: Whether an endpoint without a scheme is reached by HTTPS.
         ca_file: Path of a file of certificates to trust, PEM.
         anonymous: Whether requests are sent without credentials, for public objects.
@@ -39,6 +41,7 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
 
     prefix: str = ""
     endpoint: str | None = None
+    sign_endpoint: str | None = None
     use_ssl: bool = True
     ca_file: str | None = None
     anonymous: bool = False
@@ -59,6 +62,18 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
                 raise ValueError(f"headers: {name!r} is not plain ASCII on one line")
         if self.idle_connections is not None and self.idle_connections < 1:
             raise ValueError(f"idle_connections is {self.idle_connections}: below 1")
+
+
+def url_of(endpoint: str, use_ssl: bool) -> str:
+    """The URL that an endpoint stands for, without a `/` at its end.
+
+    Args:
+        endpoint: A URL, or what follows its scheme.
+        use_ssl: Whether that scheme is HTTPS, where there is none.
+    """
+    if "://" not in endpoint:
+        endpoint = f"{'https' if use_ssl else 'http'}://{endpoint}"
+    return endpoint.rstrip("/")
 
 
 class S3Settings(CloudSettings, frozen=True, kw_only=True):
