@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from holdall.core.errors import Corrupt
 from holdall.records.encoding import dump, from_plain, instant_text, load, to_plain
+from holdall.records.values import adopt
 from holdall.testing.records.samples import VALUES
 
 _zones = st.timezones() | st.integers(-1439, 1439).map(lambda m: timezone(timedelta(minutes=m)))
@@ -42,6 +43,7 @@ trees = st.recursive(
 
 @given(st.dictionaries(names, trees))
 def test_what_was_dumped_is_loaded(fields: dict[str, Any]) -> None:
+    fields = adopt(fields, "fields")
     body, _ = dump(fields)
     again = load(body)
     assert again == fields

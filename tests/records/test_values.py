@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -70,6 +71,23 @@ def test_what_can_change_is_copied() -> None:
 def test_a_subclass_becomes_its_plain_type(given: Any, plain: Any) -> None:
     adopted = adopt(given, "x")
     assert (type(adopted), adopted) == (type(plain), plain)
+
+
+def test_an_hour_that_the_clocks_leap_over_becomes_the_one_they_show() -> None:
+    zone = ZoneInfo("Europe/Athens")
+    adopted = adopt(datetime(2000, 3, 26, 3, tzinfo=zone), "x")
+    assert adopted.isoformat() == "2000-03-26T04:00:00+03:00"
+    assert adopted.tzinfo is zone
+
+
+def test_a_zone_without_a_name_becomes_its_offset() -> None:
+    class Here(Nowhere):
+        def utcoffset(self, moment: datetime | None) -> timedelta | None:
+            return timedelta(hours=2)
+
+    adopted = adopt(datetime(2024, 1, 1, tzinfo=Here()), "x")
+    assert adopted.tzinfo == timezone(timedelta(hours=2))
+    assert adopted.isoformat() == "2024-01-01T00:00:00+02:00"
 
 
 @pytest.mark.parametrize("value", [{1}, object(), 1j, timedelta(1), range(3), [1, {2}]])

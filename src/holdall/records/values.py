@@ -7,10 +7,11 @@ and a date with a time of day (a naive one) are two kinds.
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +129,9 @@ def place(value: Any) -> tuple[int, int, Any]:
 def adopt(value: Any, path: str) -> Any:
     """Answer a copy of a value, as a record holds it; values that never change are not copied.
 
-    A subclass becomes its plain type, and a tuple a list.
+    A subclass becomes its plain type, and a tuple a list. A zone that has neither a name nor a
+    fixed offset becomes the offset that it has then, and an hour that the clocks leap over becomes
+    the one that they show.
 
     Args:
         value: What somebody gave.
@@ -201,6 +204,13 @@ def _datetime(value: datetime, path: str, _depth: int) -> datetime:
             value.replace(tzinfo=None) - offset
         except OverflowError as error:
             raise ValueError(f"{path} holds {value}, which UTC has no year for") from error
+        if isinstance(zone, ZoneInfo) and zone.key:
+            shown = value.astimezone(UTC).astimezone(zone)
+            if shown.replace(tzinfo=None) != value.replace(tzinfo=None):
+                return shown  # the clocks leap over this hour
+        elif not isinstance(zone, timezone):
+            zone = timezone(offset)
+            value = value.replace(tzinfo=zone)
     if type(value) is datetime:
         return value
     day = (value.year, value.month, value.day, value.hour, value.minute, value.second)
