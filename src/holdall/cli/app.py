@@ -10,7 +10,7 @@ import typer
 
 from holdall.cli import BROKEN_PIPE, FAILED, INTERRUPTED, USAGE, close_stdout
 from holdall.cli.output import complain
-from holdall.core.errors import HoldallError, InvalidConfig, InvalidKey, InvalidRange
+from holdall.core.errors import HoldallError, InvalidConfig, InvalidKey, InvalidQuery, InvalidRange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +30,7 @@ put takes - for standard input, and get takes - for standard output.
   holdall ls -l /srv/data/2024
   holdall rm -r /srv/data/2019
   holdall doctor s3://archive/plant-7           see whether a store works
+  holdall db search app.db 'age >= 30'          search the records of a database
 
 \b
 Exit codes: 0 all went well; 1 something failed; 2 the command line is wrong;
@@ -71,6 +72,11 @@ def command(function: Callable[..., int | None]) -> Callable[..., None]:
 
     Its errors become one line and an exit code: a user's mistake gives no traceback.
     """
+    return command_of(app, function)
+
+
+def command_of(group: typer.Typer, function: Callable[..., int | None]) -> Callable[..., None]:
+    """Make a function a command of a group of them; see `command`."""
 
     @functools.wraps(function)
     def guarded(*args: Any, **keywords: Any) -> None:
@@ -83,7 +89,7 @@ def command(function: Callable[..., int | None]) -> Callable[..., None]:
         except BrokenPipeError:
             close_stdout()
             code = BROKEN_PIPE
-        except (InvalidKey, InvalidConfig, InvalidRange) as error:
+        except (InvalidKey, InvalidConfig, InvalidRange, InvalidQuery) as error:
             complain(error)
             code = USAGE
         except HoldallError as error:
@@ -99,7 +105,7 @@ def command(function: Callable[..., int | None]) -> Callable[..., None]:
         if code:
             raise typer.Exit(code)
 
-    app.command(name=function.__name__.strip("_"))(guarded)
+    group.command(name=function.__name__.strip("_"))(guarded)
     return guarded
 
 
@@ -107,6 +113,7 @@ def load() -> None:
     """Register all commands."""
     # They do so themselves when imported; not above, because they need what stands there.
     from holdall.cli import (  # noqa: F401
+        databases,
         doctor,
         expiring,
         looking,
