@@ -15,7 +15,7 @@ Keys are literal. Nothing is decoded, so `?`, `#` and `%` are ordinary character
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -50,8 +50,19 @@ def check_key(key: str, limit: int = MAX_KEY_BYTES) -> None:
         return
     reason = _fault(key, limit)
     if reason:
-        shown = key if len(key) <= 80 else key[:77] + "..."
-        raise InvalidKey(f"{shown!r} cannot be a key: {reason}", reference=key)
+        _refuse(key, reason)
+
+
+def check_length(key: str, limit: int = MAX_KEY_BYTES) -> None:
+    """Raise `InvalidKey` for a key, or an address in `.holdall`, that is right but too long.
+
+    Args:
+        key: What to check.
+        limit: How many bytes it may have in UTF-8.
+    """
+    size = len(key.encode())
+    if size > limit:
+        _refuse(key, _too_long(size, limit))
 
 
 def is_key(text: str) -> bool:
@@ -85,8 +96,17 @@ def _fault(key: str, limit: int) -> str | None:
                 f"a segment has {len(segment.encode())} bytes, and {MAX_SEGMENT_BYTES} are allowed"
             )
     if size > limit:
-        return f"it has {size} bytes, and {limit} are allowed here"
+        return _too_long(size, limit)
     return None
+
+
+def _too_long(size: int, limit: int) -> str:
+    return f"it has {size} bytes, and {limit} are allowed here"
+
+
+def _refuse(key: str, reason: str) -> NoReturn:
+    shown = key if len(key) <= 80 else key[:77] + "..."
+    raise InvalidKey(f"{shown!r} cannot be a key: {reason}", reference=key)
 
 
 class Reference(Struct, frozen=True, eq=False, gc=False):
@@ -197,9 +217,7 @@ class Reference(Struct, frozen=True, eq=False, gc=False):
         for segment in segments:
             check_key(segment)
         key = "/".join((RESERVED_SEGMENT, *segments))
-        size, limit = len(key.encode()), self._room()
-        if size > limit:
-            raise InvalidKey(f"{key!r} has {size} bytes, and {limit} are allowed here", reference=self)
+        check_length(key, self._room())
         return self.known_child(key)
 
     def join(self, *segments: str) -> Reference:

@@ -106,6 +106,13 @@ class ObjectStore(ABC):
 
     References given to it are checked already, and must lie under `root`, else `InvalidKey`.
 
+    What lies under a `Reference.reserved` is kept beside the objects: an object for every method,
+    but a listing shows it only when its prefix lies in that `.holdall` too. With any other prefix
+    a `.holdall`, in whichever folder, is neither listed nor named nor counted as foreign; a
+    service that names folders by itself may name one that has nothing else in it. What the
+    store itself keeps in the `.holdall` of its root it keeps under names that it refuses to
+    others with `InvalidKey`.
+
     Args:
         root: The address it was opened at; keys in answers are relative to it.
         settings: What it was opened with.

@@ -381,7 +381,8 @@ def test_the_server_knows_the_rule_for_keys(store: DataStore, others: Any, key: 
     text = key.decode("utf-8", "surrogateescape")
     page = store.list_page()
     found = [meta.key for meta in page.objects]
-    assert (found, page.foreign) == (([text], 0) if is_key(text) else ([], 1))
+    hidden = ".holdall" in text.split("/")
+    assert (found, page.foreign) == (([text], 0) if is_key(text) else ([], 0 if hidden else 1))
 
 
 @pytest.mark.parametrize("delimiter", [False, True])

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from holdall.core.errors import HoldallError, InvalidKey, NotFound, Unsupported
-from holdall.core.reference import Reference, check_key
+from holdall.core.reference import RESERVED_SEGMENT, Reference, check_key
 from holdall.objects.contract import Data, ObjectStore, Upload
 from holdall.objects.integrity import check_conditions, check_digests, check_upload
 from holdall.objects.options import GET, PAGE_ITEMS, PART_BYTES, WRITE, WriteOptions, check_write
@@ -204,6 +204,9 @@ class MemoryStore(ObjectStore):
             position = _after(keys, start, options.token)
             while position < len(keys) and keys[position].startswith(start):
                 key = keys[position]
+                if RESERVED_SEGMENT in key and RESERVED_SEGMENT in key[len(start) :].split("/"):
+                    position += 1  # it is kept beside the objects, and no object
+                    continue
                 if len(objects) + len(folders) >= options.max_items:
                     token = last
                     break

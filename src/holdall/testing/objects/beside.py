@@ -153,18 +153,19 @@ class BesideFacts(Facts):
     async def test_no_name_of_what_is_kept_beside_gets_in_the_way_of_the_store(
         self, store: AsyncDataStore
     ) -> None:
+        written = await store.write("b", b"data")
         upload = await store.upload("a")
         await upload.write(b"da")
         for name in _TAKEN:
-            ref = _beside(store, "", name, "x")
+            ref = _beside(store, "", name, "b")
             with suppress(InvalidKey):
                 await store.store.put(ref, b"kept", WRITE)
                 assert (await store.store.head(ref, HEAD)).size == 4
                 assert list(await store.store.delete([ref], DELETE)) == []
         await upload.write(b"ta")
         await upload.commit()
-        await store.write("b", b"data")
         assert await keys_of(store) == ["a", "b"]
+        assert (await store.stat("b")).etag == written.etag
         assert await store.read("a") == await store.read("b") == b"data"
 
     # No listing of objects shows it

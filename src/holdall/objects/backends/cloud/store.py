@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from holdall.core.errors import HoldallError, NotFound
-from holdall.core.reference import MAX_KEY_BYTES, RESERVED_SEGMENT, Reference, check_key, is_key
+from holdall.core.errors import HoldallError, InvalidKey, NotFound
+from holdall.core.reference import (
+    MAX_KEY_BYTES,
+    RESERVED_SEGMENT,
+    Reference,
+    check_key,
+    check_length,
+    is_key,
+)
 from holdall.objects.backends.cloud.container import Container
 from holdall.objects.backends.cloud.copying import copy
 from holdall.objects.backends.cloud.reading import Reader
@@ -34,6 +41,9 @@ if TYPE_CHECKING:
     )
     from holdall.objects.results import Capabilities, ObjectStream, UploadPage
 
+OWN_NAMES = ("uploads", "probes")
+"""What is ours in `.holdall`; other names are for who uses the store."""
+
 
 class CloudStore(ObjectStore):
     """Objects of one container, under a prefix.
@@ -49,6 +59,7 @@ class CloudStore(ObjectStore):
         self.service = container.service
         self._container = container
         self._prefix = container.prefix
+        self._own = tuple(f"{self._prefix}{RESERVED_SEGMENT}/{name}/" for name in OWN_NAMES)
         part_bytes = max(settings.part_size, container.service.least_part)
         self._reader = Reader(container)
         self._writer = Writer(container)
@@ -102,7 +113,9 @@ class CloudStore(ObjectStore):
             ref.relative_to(root)
             check_key("")
         if len(key) > MAX_KEY_BYTES // 4:
-            check_key(key)
+            check_length(key)
+        if key.startswith(self._own):
+            raise InvalidKey(f"{ref} is what the store itself keeps there", reference=ref)
 
     # Writing
 
@@ -144,31 +157,32 @@ class CloudStore(ObjectStore):
         listing = await self._container.run(
             self.service.page, prefix, start, options.delimiter, most, options.token
         )
-        skip = len(self._prefix)
+        # Behind the prefix all must be a key: only a prefix in `.holdall` shows what is in there.
+        skip, below = len(self._prefix), len(start)
         objects: list[ObjectMeta] = []
         foreign = 0
         root = self._root
         for known in listing.found:
-            key = known.key[skip:]
-            if is_key(key):
+            name = known.key[below:]
+            if is_key(name):
                 objects.append(
                     ObjectMeta(
                         root,
-                        key,
+                        known.key[skip:],
                         known.size,
                         known.modified_ns,
                         known.etag,
                         storage_class=known.storage_class,
                     )
                 )
-            elif not _reserved(key):
+            elif not _reserved(name):
                 foreign += 1
         folders: list[str] = []
         for folder in listing.folders:
-            key = folder[skip:-1]
-            if is_key(key):
-                folders.append(key)
-            elif not _reserved(key):
+            name = folder[below:-1]
+            if is_key(name):
+                folders.append(folder[skip:-1])
+            elif not _reserved(name):
                 foreign += 1
         return Page(tuple(objects), tuple(folders), listing.token, foreign)
 

@@ -14,8 +14,8 @@ import stat
 import weakref
 from typing import TYPE_CHECKING
 
-from holdall.core.errors import HoldallError, KeyConflict, Unavailable
-from holdall.core.reference import MAX_KEY_BYTES, check_key
+from holdall.core.errors import HoldallError, InvalidKey, KeyConflict, Unavailable
+from holdall.core.reference import MAX_KEY_BYTES, RESERVED_SEGMENT, check_key, check_length
 from holdall.objects.backends.local.attributes import (
     Attributes,
     Replaced,
@@ -28,7 +28,7 @@ from holdall.objects.backends.local.faults import conflict, not_found, translate
 from holdall.objects.backends.local.listing import Lister
 from holdall.objects.backends.local.locks import KeyLocks
 from holdall.objects.backends.local.stream import FileStream, shortened
-from holdall.objects.backends.local.tree import sync_to_medium
+from holdall.objects.backends.local.tree import WORKSPACE_FOLDERS, sync_to_medium
 from holdall.objects.integrity import check_conditions, check_digests
 from holdall.objects.options import GET, HEAD, WRITE, WriteOptions, check_write
 from holdall.objects.results import BytesStream, ObjectMeta, ObjectStream
@@ -47,6 +47,7 @@ _HOLD = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_NOFOLLOW | os.
 _TEMPORARY = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _IN_THE_WAY = {errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST}
 _MOST_RACES = 1000
+_OWN = tuple(f"{RESERVED_SEGMENT}/{name}/" for name in WORKSPACE_FOLDERS)
 
 
 class Files:
@@ -95,8 +96,12 @@ class Files:
             key = key[self._skip :]
         else:
             key = ref.relative_to(self.root)
-        if len(key) > MAX_KEY_BYTES // 4 or not key:
-            check_key(key)  # a reference may be longer than a key, for it holds the whole path
+        if not key:
+            check_key(key)
+        if len(key) > MAX_KEY_BYTES // 4:
+            check_length(key)  # a reference may be longer than a key, for it holds the whole path
+        if key.startswith(_OWN):
+            raise InvalidKey(f"{ref} is what the store itself keeps there", reference=ref)
         return key
 
     def get(self, ref: Reference, options: GetOptions) -> ObjectStream:

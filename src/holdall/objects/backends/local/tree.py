@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("holdall.objects.local")
 
+WORKSPACE_FOLDERS = ("tmp", "locks", "uploads", "attributes")
+"""What is ours in `.holdall`, as `Workspace` has it; other names are for who uses the store."""
+
 _FOLDER_MODE = 0o700
 _STALE_SECONDS = 24 * 3600
 _ROOT = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
@@ -247,13 +250,13 @@ class Tree:
                 # Also when reads have opened it: who made it may not have put it on the medium.
                 self._make_root(self.path)
                 root = self._open_root()
-                names = ("tmp", "locks", "uploads", "attributes")
-                for name in (RESERVED_SEGMENT, *(f"{RESERVED_SEGMENT}/{name}" for name in names)):
-                    self._make_once(root, name)
+                self._make_once(root, RESERVED_SEGMENT)
+                for name in WORKSPACE_FOLDERS:
+                    self._make_once(root, f"{RESERVED_SEGMENT}/{name}")
                 self._workspace = Workspace(
                     *(
                         Descriptor(self.opener.open_folder(root, f"{RESERVED_SEGMENT}/{name}"))
-                        for name in names
+                        for name in WORKSPACE_FOLDERS
                     )
                 )
                 _remove_stale(self._workspace)

@@ -19,6 +19,9 @@ width. It is true of the value only as long as the value has that size and finge
 program may have written since. The fingerprint is the SHA-1 of the value; above 1 MiB, of the
 digests of its pieces of 1 MiB, so that no script holds all of a large value in Lua's memory.
 
+What the users of a store keep in `.holdall`, here or in a folder, are objects like all others, in
+the index too; listings go past them.
+
 Each key in `times` is in `index` too, so that an index that is shorter has lost something: keys
 are taken into `times` last and out of it first. A key that is not in `times` costs its listing the
 look at its note, and nothing else.
@@ -42,6 +45,11 @@ PIECE_BYTES = 1024 * 1024
 
 LEASE_SECONDS = 60
 """How long a reader or a writer that says nothing keeps what it holds."""
+
+OWN_NAMES = frozenset(
+    {"index", "times", "note", "pin", "readers", "old", "serial", "uploads", "upload", "staged"}
+)
+"""What is ours in the database's `.holdall`; other names there are for who uses the store."""
 
 _FIRST = f"""\
 local PIECE, LEASE, PAGE = {PIECE_BYTES}, {LEASE_SECONDS * 1000}, {PAGE_ITEMS}

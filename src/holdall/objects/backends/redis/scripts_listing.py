@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdall.objects.backends.redis.lua import script
+from holdall.objects.backends.redis.lua import OWN_NAMES, script
 
 # prefix, first key with its bracket, delimiter, max_items, etags
 LIST = script(
@@ -17,11 +17,16 @@ local gone, count, foreign, seen, hashed = {}, 0, 0, 0, 0
 local last, more, folder = '', false, nil
 local sub, find, try, plain = string.sub, string.find, redis.pcall, not (delimiter or etags)
 
--- The rule for keys, as in `core/reference.py`, for a key that others wrote.
+-- Where the segment `.holdall` ends behind the prefix: what is in there is no object here.
+local function reserved(key)
+  local _, stop = find('/' .. sub(key, #prefix + 1) .. '/', '/.holdall/', 1, true)
+  return stop and #prefix + stop - 1
+end
+
+-- The rest of the rule for keys, as in `core/reference.py`, for a key that others wrote.
 local function is_key(key)
   if key == '' or #key > KEY or find(key, '[%c\\\\]') or find(key, '\\194[\\128-\\159]')
-    or find('/' .. key .. '/', '//', 1, true) or find('/' .. key .. '/', '/%.%.?/')
-    or find('/' .. key .. '/', '/.holdall/', 1, true) then
+    or find('/' .. key .. '/', '//', 1, true) or find('/' .. key .. '/', '/%.%.?/') then
     return false
   end
   for segment in string.gmatch(key, '[^/]+') do
@@ -81,8 +86,9 @@ while not more do
   local first = 1
   if plain and count == 0 then
     -- What `look` does, at half the price, up to the first key that is gone or is no object.
+    local open = not find(table.concat(keys, '\\n'), '.holdall', 1, true)
     for i = 1, math.min(#keys, most) do
-      local size = times[i] and try('STRLEN', keys[i])
+      local size = times[i] and (open or not reserved(keys[i])) and try('STRLEN', keys[i])
       if not size or type(size) ~= 'number' or size == 0 and call('EXISTS', keys[i]) == 0 then
         break
       end
@@ -97,15 +103,18 @@ while not more do
   for i = first, #keys do
     local key, time = keys[i], times[i]
     if not folder or sub(key, 1, #folder) ~= folder then
-      folder = nil
-      local _, why = pcall(look, key, time)
-      if why then
-        if not find(why.err or why, 'WRONGTYPE', 1, true) then error(why) end
-        foreign = foreign + 1
+      local stop = reserved(key)
+      folder = stop and stop <= #key and sub(key, 1, stop) or nil
+      if not stop then
+        local _, why = pcall(look, key, time)
+        if why then
+          if not find(why.err or why, 'WRONGTYPE', 1, true) then error(why) end
+          foreign = foreign + 1
+        end
+        if more then break end
       end
-      if more then break end
       -- A page that ends here goes on behind it; what ends in a slash stands for a folder.
-      if not folder then last = sub(key, -1) == '/' and key .. '\\0' or key end
+      last = folder or (sub(key, -1) == '/' and key .. '\\0' or key)
     end
     from = key
   end
@@ -144,13 +153,16 @@ return {gone, keys[#keys] or false}
     0,
 )
 
+_OWN = ", ".join(f"{name} = true" for name in sorted(OWN_NAMES))
+
 # cursor, pattern: take keys into the index
 SCAN = script(
+    f"local OWN = {{{_OWN}}}\n"
     """\
 local reply = call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', PAGE)
 local added = 0
 for _, key in ipairs(reply[2]) do
-  if not string.find('/' .. key .. '/', '/.holdall/', 1, true) then
+  if not OWN[string.match(key, '^%.holdall/([^/]*)') or ''] then
     added = added + call('ZADD', '.holdall/index', 0, key)
     local place = '.holdall/note/' .. key
     local line = call('GET', place)

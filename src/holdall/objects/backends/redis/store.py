@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
 from holdall.core.errors import HoldallError, InvalidKey, NotFound, Unsupported
+from holdall.core.reference import RESERVED_SEGMENT
 from holdall.objects.backends.redis import settings as settings_module
 from holdall.objects.backends.redis.conditions import (
     MAX_OBJECT_BYTES,
@@ -17,7 +18,7 @@ from holdall.objects.backends.redis.conditions import (
 )
 from holdall.objects.backends.redis.faults import refusal_of
 from holdall.objects.backends.redis.listing import Listing, Reindexed
-from holdall.objects.backends.redis.lua import PIECE_BYTES
+from holdall.objects.backends.redis.lua import OWN_NAMES, PIECE_BYTES
 from holdall.objects.backends.redis.notes import fingerprint, meta_of, tail_of
 from holdall.objects.backends.redis.scripts import COPY, DELETE, PUT
 from holdall.objects.backends.redis.scripts import GET as GET_SCRIPT
@@ -58,6 +59,9 @@ if TYPE_CHECKING:
 CAPABILITIES = Capabilities(
     resume="staged", durable=False, remote=True, max_object_bytes=MAX_OBJECT_BYTES
 )
+
+
+_RESERVED = f"{RESERVED_SEGMENT}/"
 
 
 @final
@@ -258,6 +262,8 @@ class RedisStore(ObjectStore):
         ):
             ref.relative_to(self._root)
             raise InvalidKey(f"{ref} is the store itself and no object", reference=ref)
+        if key.startswith(_RESERVED) and key.split("/", 2)[1] in OWN_NAMES:
+            raise InvalidKey(f"{ref} is what the store itself keeps there", reference=ref)
         return key
 
     def _meta(self, key: str, size: int, note: bytes, etag: str | None, tags: bool) -> ObjectMeta:
