@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import nsmallest
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from holdall.records.paths import ABSENT
@@ -71,6 +72,30 @@ def in_order(
     if wanted is None:
         return sorted(rows, key=position)
     return nsmallest(wanted, rows, key=position)
+
+
+def sort_rows(
+    rows: Iterable[Stored],
+    sorts: Sequence[Sort],
+    reader: Callable[[Path], Callable[[Stored], Any]],
+) -> list[Stored]:
+    """Sort records as `in_order` does, field by field, which is faster for all of them."""
+    done = sorted(rows, key=attrgetter("id"))
+    for sort in reversed(sorts):
+        values = list(map(reader(sort.path), done))
+        keys = values if set(map(type, values)) in _ALIKE else _keys(values, sort)
+        at = sorted(range(len(done)), key=keys.__getitem__, reverse=sort.descending)
+        done = [done[one] for one in at]
+    return done
+
+
+# Where all values are of one of these types, they are in order as they are.
+_ALIKE: tuple[set[type], ...] = ({str}, {int}, {bool}, {bytes})
+
+
+def _keys(values: Sequence[Any], sort: Sort) -> list[Any]:
+    missing = (0, 0) if sort.missing_first != sort.descending else (2, 0)
+    return [missing if value is ABSENT or value is None else (1, place(value)) for value in values]
 
 
 def after_row(sorts: Sequence[Sort], values: Sequence[Any]) -> Position:

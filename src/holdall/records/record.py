@@ -9,7 +9,7 @@ import msgspec
 from holdall.core.errors import InvalidKey
 from holdall.records.encoding import from_plain, to_plain
 from holdall.records.paths import ABSENT, METADATA, descend, field_path, is_special, parse_path
-from holdall.records.values import adopt, check_name, equal
+from holdall.records.values import SCALARS, adopt, check_name, equal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from holdall.records.paths import Path
 
+_MOST_KNOWN = 10_000
+_known_names: set[str] = set()
 STORE_NAMES = ("id", "created_at", "updated_at")
 """What a database itself writes into `metadata`."""
 
@@ -126,7 +128,8 @@ class Record:
         self._id = id
         self.version = version
         self._given = (id, created, updated)
-        self.metadata.update(zip(STORE_NAMES, self._given, strict=True))
+        metadata = self.metadata
+        metadata["id"], metadata["created_at"], metadata["updated_at"] = self._given
 
     def own_metadata(self) -> dict[str, Any]:
         """The metadata without what the database itself writes there.
@@ -134,6 +137,8 @@ class Record:
         Raises:
             ValueError: One of the database's names holds something of the user's.
         """
+        if not self.metadata:
+            return {}
         own = adopt_fields(self.metadata, f"{METADATA}.")
         for at, name in enumerate(STORE_NAMES):
             value = own.pop(name, None)
@@ -227,10 +232,19 @@ def adopt_fields(data: Mapping[str, Any], path: str) -> dict[str, Any]:
         data: The values by name.
         path: Where they stand, for errors: ends with a dot, or is empty.
     """
-    return {
+    adopted = dict(data)
+    for name, value in adopted.items():
+        if type(value) not in SCALARS or name not in _known_names:
+            break
+    else:
+        return adopted  # what most are: scalars under names that were seen before
+    adopted = {
         check_name(name, path or "a record"): adopt(value, f"{path}{name}")
         for name, value in data.items()
     }
+    if len(_known_names) < _MOST_KNOWN:
+        _known_names.update(adopted)
+    return adopted
 
 
 def check_id(id: object) -> str:  # noqa: A002

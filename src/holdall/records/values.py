@@ -78,7 +78,8 @@ _KINDS: dict[type, int] = {
     list: LIST,
     dict: DICT,
 }
-_SCALARS = frozenset({type(None), bool, int, float, str, bytes, date, UUID})
+SCALARS: Final = frozenset({type(None), bool, int, float, str, bytes, date, UUID})
+"""Types whose values never change, and that are adopted as they are."""
 
 
 def kind_of(value: Any) -> int:
@@ -141,12 +142,12 @@ def adopt(value: Any, path: str) -> Any:
         TypeError: It is of no kind that every backend keeps.
         ValueError: No backend could keep it as it is; says why.
     """
-    return value if type(value) in _SCALARS else _adopt(value, path, 0)
+    return value if type(value) in SCALARS else _adopt(value, path, 0)
 
 
 def _adopt(value: Any, path: str, depth: int) -> Any:
     kind = type(value)
-    if kind in _SCALARS:
+    if kind in SCALARS:
         return value
     if depth > MAX_DEPTH:
         raise ValueError(f"{path[:80]}…: more than {MAX_DEPTH} levels of lists and dicts")

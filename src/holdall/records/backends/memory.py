@@ -17,7 +17,7 @@ from msgspec import Struct
 from holdall.core.errors import HoldallError, InvalidConfig, Unsupported
 from holdall.records.backends.memory_indexes import Indexes
 from holdall.records.contract import RecordStore
-from holdall.records.ordering import after_row, in_order, position_of
+from holdall.records.ordering import after_row, position_of, sort_rows
 from holdall.records.predicate import ALL, compiled
 from holdall.records.results import changed, new_versions, refusal, undone
 from holdall.records.stored import RecordCapabilities, Stored, Written, reader
@@ -169,12 +169,12 @@ class MemoryRecords(RecordStore):
             return []
         end = None if found.size is None else found.skip + found.size
         if found.sorts:
-            position = position_of(found.sorts, reader)
             rows: Iterable[Stored] = self._meant(found.predicate)
             if found.after is not None:
+                position = position_of(found.sorts, reader)
                 last = after_row(found.sorts, found.after)
                 rows = (row for row in rows if position(row) > last)
-            chosen: Iterable[Stored] = in_order(rows, position, end)
+            chosen: Iterable[Stored] = sort_rows(rows, found.sorts, reader)
         else:
             after = None if found.after is None else found.after[-1]
             chosen = self._meant_by_id(found.predicate, after)

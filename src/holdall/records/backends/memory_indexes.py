@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 from holdall.records.paths import ABSENT
 from holdall.records.predicate import And, Between, Compares, Equals, In
 from holdall.records.stored import reader
-from holdall.records.values import is_nan, kind_of, ordered, place
+from holdall.records.values import TEXT, is_nan, kind_of, ordered, place
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -37,7 +37,11 @@ class Index:
         self._ids: dict[Any, set[str]] = {}
         self._places: list[Any] | None = None
         for row in rows:
-            self.add(row)
+            value = self._read(row)
+            if type(value) is str:  # what is indexed most
+                self._ids.setdefault((TEXT, value), set()).add(row.id)
+            else:
+                self.add(row)
 
     def add(self, row: Stored) -> None:
         for key in _keys(self._read(row)):
