@@ -6,6 +6,7 @@ They need pytest, and the machine needs Hypothesis; Holdall itself needs neither
     object_store_machine    a Hypothesis state machine: a store beside the memory store
     LayerSuite              the facts of layers, and those of the store that they stand around
     RecordStoreSuite        the facts of the contract `RecordStore`, through both faces
+    record_store_machine    a Hypothesis state machine: a database beside the one in memory
     Faults                  a layer that lets calls fail by script: `FaultRule`, `Fault`
 """
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from holdall.testing.objects import ObjectStoreSuite
     from holdall.testing.objects.machine import ObjectStoreMachine, object_store_machine
     from holdall.testing.records import RecordStoreSuite
+    from holdall.testing.records.machine import record_store_machine
 
 __all__ = [
     "Fault",
@@ -35,6 +37,7 @@ __all__ = [
     "ObjectStoreSuite",
     "RecordStoreSuite",
     "object_store_machine",
+    "record_store_machine",
 ]
 
 _HOMES = {
@@ -46,6 +49,7 @@ _HOMES = {
     "ObjectStoreSuite": "holdall.testing.objects",
     "RecordStoreSuite": "holdall.testing.records",
     "object_store_machine": "holdall.testing.objects.machine",
+    "record_store_machine": "holdall.testing.records.machine",
 }
 
 # Before the facts are imported, so that a failed `assert` in them shows its values.
