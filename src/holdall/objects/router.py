@@ -224,9 +224,13 @@ class Router(ObjectStore):
         self, refs: Sequence[Reference], options: DeleteOptions
     ) -> Sequence[DeleteFailure]:
         groups: dict[ObjectStore, list[Reference]] = {}
+        given: dict[Reference, Reference] = {}  # of those that were taken for others
         # All of them are found before anything is deleted.
-        for store, ref in map(self.find, refs):
+        for asked in refs:
+            store, ref = self.find(asked)
             groups.setdefault(store, []).append(ref)
+            if ref is not asked:
+                given[ref] = asked
         failures: list[DeleteFailure] = []
         for store, group in groups.items():
             try:
@@ -236,7 +240,9 @@ class Router(ObjectStore):
                     raise
                 # What the other stores deleted is deleted, and must not pass for failed.
                 failures += [DeleteFailure(ref, error) for ref in group]
-        return failures
+        if not given:
+            return failures
+        return [DeleteFailure(given.get(one.ref, one.ref), one.error) for one in failures]
 
     async def copy(self, source: Reference, target: Reference, options: CopyOptions) -> ObjectMeta:
         source_store, source = self.find(source)
@@ -254,8 +260,14 @@ class Router(ObjectStore):
         await store.remove_folder(prefix)
 
     async def close(self) -> None:
+        failed: HoldallError | None = None
         for store in self.opened:
-            await store.close()
+            try:
+                await store.close()
+            except HoldallError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
 
 class _Scheme:

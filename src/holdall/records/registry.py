@@ -29,9 +29,13 @@ DatabasePlace: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
 # Our own are named here, since asking for entry points reads the metadata of every package.
 _BUILT_IN = {
     "memory": "holdall.records.backends.memory:MemoryRecords",
+    "postgres": "holdall.records.backends.postgres:PostgresRecords",
+    "sqlite": "holdall.records.backends.sqlite:SqliteRecords",
 }
 _SYNONYMS = {
     "mem": "memory",
+    "postgresql": "postgres",
+    "sqlite3": "sqlite",
 }
 _registered: dict[str, type[RecordStore]] = {}
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import pickle
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -127,8 +128,15 @@ def test_what_says_nothing_of_the_kind_does_not_count(error: BaseException) -> N
 
 @pytest.mark.parametrize(
     ("error", "left"),
-    [(NotFound("none"), 0), (PermissionDenied("no"), 0), (InvalidKey("a//b"), 1), (OSError(), 1)],
-    ids=["NotFound", "PermissionDenied", "InvalidKey", "OSError"],
+    [
+        (NotFound("none"), 0),
+        (PermissionDenied("no"), 0),
+        (InvalidKey("a//b"), 1),
+        (Unsupported("cannot"), 1),
+        (CircuitOpen("another breaker"), 1),
+        (OSError(), 1),
+    ],
+    ids=lambda value: type(value).__name__,
 )
 def test_an_answer_ends_a_row_of_failures_and_what_was_never_sent_does_not(
     mode: Mode, error: Exception, left: int
@@ -165,6 +173,22 @@ def test_a_deadline_further_inside_counts(mode: Mode) -> None:
             await mode.runtime.sleep(0)
 
     assert isinstance(bench.call(slow), Timeout)
+    assert bench.state == "open"
+
+
+def test_a_time_out_of_the_driver_counts_although_the_deadline_has_passed_too() -> None:
+    mode = Mode(blocking=True)
+    bench = Bench(mode, max_failures=1)
+    late = Timeout("the driver waited long enough")
+    late.__cause__ = TimeoutError("read timed out")
+
+    async def use() -> None:
+        async with mode.runtime.deadline(0):
+            await bench.breaker.list(bench.breaker.root, LIST)
+
+    bench.store.script.append(late)
+    with pytest.raises(Timeout, match="long enough"):
+        mode.run(use())
     assert bench.state == "open"
 
 
@@ -208,9 +232,16 @@ def test_the_steps_of_a_body_count(mode: Mode) -> None:
         ([_down(), _down()], "open"),
         ([_down()], "closed"),
         ([_down(), PermissionDenied("no")], "closed"),
+        ([_down(), Unsupported("cannot")], "open"),
         ([], "closed"),
     ],
-    ids=["all of it failed so", "some were deleted", "some were refused", "all were deleted"],
+    ids=[
+        "all of it failed so",
+        "some were deleted",
+        "some were refused",
+        "some were never sent",
+        "all were deleted",
+    ],
 )
 def test_a_delete_fails_when_nothing_of_it_got_through(
     mode: Mode, errors: list[HoldallError], state: str
@@ -221,6 +252,21 @@ def test_a_delete_fails_when_nothing_of_it_got_through(
     bench.store.script.append(lambda: failures)
     assert mode.run(bench.breaker.delete(refs, DELETE)) == failures
     assert bench.state == state
+
+
+def test_a_delete_that_was_never_sent_gives_its_place_back(mode: Mode) -> None:
+    bench = Bench(mode, half_open_max_requests=1)
+    bench.open()
+    bench.wait()
+    ref = bench.store.ref("a")
+    errors: list[HoldallError] = [Unsupported("cannot"), CircuitOpen("another breaker")]
+    for error in errors:
+        failures = [DeleteFailure(ref, error)]
+        bench.store.script.append(partial(list, failures))
+        assert mode.run(bench.breaker.delete([ref], DELETE)) == failures
+        assert bench.state == "half-open"
+    assert mode.run(bench.breaker.delete([ref], DELETE)) == []
+    assert bench.state == "closed"
 
 
 # What it tells
@@ -271,6 +317,15 @@ def test_statistics_are_a_value(mode: Mode) -> None:
     assert stats.last_failure_time is not None
     assert before <= stats.last_failure_time <= datetime.now(UTC)
     assert stats.last_failure_time.utcoffset() == timedelta(0)
+
+
+def test_the_failures_that_opened_it_are_told_while_it_is_tried(mode: Mode) -> None:
+    bench = Bench(mode)
+    bench.open()
+    bench.wait()
+    assert (bench.state, bench.stats.failures) == ("half-open", 5)
+    bench.call(_down())
+    assert (bench.state, bench.stats.failures) == ("open", 6)
 
 
 def test_without_a_name_it_has_the_address_of_the_store(mode: Mode) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from holdall.objects.options import (
     WRITE,
     CopyOptions,
 )
-from holdall.objects.results import ObjectMeta, ObjectStream
+from holdall.objects.results import BytesStream, ObjectMeta, ObjectStream
 from objects.layers.scripted import Mode
 from objects.layers.shelf import TAGGED, Shelf
 
@@ -82,6 +83,16 @@ def test_the_same_etag_keeps_the_bytes_for_another_time_to_live(shelf: Shelf) ->
     shelf.read()
     shelf.wait(5)
     assert [shelf.read(), shelf.read(), shelf.sent] == [b"one", b"one", ["get", "head"]]
+
+
+def test_bytes_without_an_etag_are_not_taken_for_others_of_their_size(shelf: Shelf) -> None:
+    meta = ObjectMeta(shelf.inner.root, "k", 3, 0)
+    old, new = (partial(BytesStream, meta, 0, data) for data in (b"old", b"new"))
+    shelf.inner.script.extend([old, lambda: meta, new])
+    assert shelf.read() == b"old"
+    shelf.wait(10)
+    assert shelf.read() == b"new"
+    assert shelf.sent == ["get", "head", "get"]
 
 
 def test_a_time_to_live_of_zero_asks_each_time_and_fetches_once(mode: Mode) -> None:

@@ -1,5 +1,6 @@
 """The layer `cache`: it answers what the store inside would."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from holdall.core.errors import (
     PreconditionFailed,
     Unavailable,
 )
+from holdall.core.reference import Reference
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.objects.backends.memory import MemorySettings, MemoryStore
 from holdall.objects.layers.cache import Cache
@@ -24,6 +26,7 @@ from holdall.objects.options import (
     WRITE,
     GetOptions,
 )
+from holdall.objects.results import BytesStream, ObjectMeta
 from objects.layers.scripted import Mode
 from objects.layers.shelf import TAGGED, Shelf
 
@@ -88,6 +91,36 @@ def test_a_second_head_asks_nothing(shelf: Shelf) -> None:
     shelf.put(b"one", options=TAGGED)
     metas = [shelf.mode.run(shelf.cache.head(shelf.ref(), HEAD_TAGS)) for _ in range(2)]
     assert (metas[0].tags, metas[0] == metas[1], shelf.sent) == ({"t": "2"}, True, ["head"])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Reference("abfs", "c", "k", "two"),
+        Reference("abfs", "d", "k", "one"),
+        Reference("abfss", "c", "k", "one"),
+        Reference("abfs", "c", "l", "one"),
+    ],
+    ids=str,
+)
+def test_objects_at_two_addresses_are_two(shelf: Shelf, other: Reference) -> None:
+    one = Reference("abfs", "c", "k", "one")
+    answers = {}
+    for ref in (one, other):
+        data = str(ref).encode()
+        answers[ref] = ObjectMeta(ref.root, ref.key, len(data), 0, "etag")
+        shelf.inner.script.append(partial(BytesStream, answers[ref], 0, data))
+    for ref in (one, other, one, other):
+        assert shelf.mode.run(shelf.cache.get(ref, GET)).whole == str(ref).encode()
+        assert shelf.mode.run(shelf.cache.head(ref, HEAD)) == answers[ref]
+    assert shelf.sent == ["get", "get"]
+
+
+def test_a_body_that_ended_early_is_not_kept(shelf: Shelf) -> None:
+    shelf.put(b"0123456789")
+    shelf.inner.bodies.append([4, 0])
+    assert shelf.read() == b"0123"
+    assert shelf.read() == b"0123456789"
 
 
 def test_a_range_is_cut_out_of_a_body_that_is_here(shelf: Shelf) -> None:

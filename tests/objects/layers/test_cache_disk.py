@@ -4,28 +4,22 @@ import asyncio
 import errno
 import hashlib
 import os
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from holdall.core.errors import NotFound, Timeout
+from holdall.core.errors import NotFound, PreconditionFailed, Timeout
 from holdall.core.reference import Reference
 from holdall.objects.layers.cache import Cache, CacheSettings
-from holdall.objects.layers.cache_disk import BLOCK_BYTES, Damaged, Disk, DiskFile
-from holdall.objects.options import DELETE, GET, WRITE, GetOptions
-from holdall.objects.results import ObjectMeta
+from holdall.objects.layers.cache_disk import BLOCK_BYTES, Disk, DiskWriter
+from holdall.objects.layers.concurrency import Concurrency, ConcurrencySettings
+from holdall.objects.options import DELETE, GET, HEAD, WRITE, GetOptions
 from objects.layers.scripted import Mode, Scripted
 
 LARGE = hashlib.shake_128(b"large").digest(3 * BLOCK_BYTES + 17)
-REF = Reference("s3", "bucket", "k")
 
 
 @pytest.fixture(params=[True, False], ids=["blocking", "loop"])
@@ -122,6 +116,21 @@ def test_another_version_is_not_served_from_the_disk(shelf: Shelf) -> None:
     assert shelf.sent == ["get", "head", "get"]
 
 
+def test_a_newer_version_on_the_disk_is_not_served_for_the_etag_of_an_older_one(
+    shelf: Shelf,
+) -> None:
+    shelf.read()
+    older = shelf.cache
+    etag = shelf.mode.run(older.head(shelf.ref, HEAD)).etag
+    shelf.mode.run(shelf.inner.inner.put(shelf.ref, LARGE[::-1], WRITE))
+    shelf.restart()
+    shelf.read()
+    shelf.cache = older
+    shelf.mode.clock.now += 10
+    with pytest.raises(PreconditionFailed):
+        shelf.read(GetOptions(if_match=etag))
+
+
 def test_a_body_that_was_not_read_to_its_end_is_not_kept(shelf: Shelf) -> None:
     shelf.inner.bodies.append([])
 
@@ -131,6 +140,23 @@ def test_a_body_that_was_not_read_to_its_end_is_not_kept(shelf: Shelf) -> None:
 
     shelf.mode.run(a_part())
     assert shelf.files == []
+
+
+@pytest.mark.parametrize("size", [1, len(LARGE), None], ids=["a part", "all of it", "dropped"])
+def test_nothing_is_remembered_of_a_body_that_is_over(shelf: Shelf, size: int | None) -> None:
+    shelf.inner.bodies.append([])
+
+    async def use() -> None:
+        stream = await shelf.cache.get(shelf.ref, GET)
+        if size is not None:
+            await stream.read(size)
+            await stream.close()
+        del stream
+        with pytest.raises(NotFound):
+            await shelf.cache.head(shelf.inner.ref("other"), HEAD)
+        assert shelf.cache._entries._fills == {}
+
+    shelf.mode.run(use())
 
 
 def test_what_was_left_of_a_body_that_was_dropped_is_removed_by_the_next(shelf: Shelf) -> None:
@@ -281,6 +307,49 @@ def test_a_deadline_that_passes_says_nothing_of_the_disk(tmp_path: Path) -> None
     assert (len(shelf.files), shelf.sent) == (1, ["get"])
 
 
+def test_a_deadline_before_the_disk_is_written_holds_no_body(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(Mode(blocking=True), tmp_path / "cache")
+    shelf.put(LARGE)
+    shelf.inner.bodies.append([])
+    slots = Concurrency(shelf.inner, ConcurrencySettings(slots=1))
+    cache = Cache(slots, shelf.settings)
+
+    def late(*args: object) -> None:
+        raise Timeout("the deadline of the caller")
+
+    monkeypatch.setattr(Disk, "write", late)
+
+    async def use() -> None:
+        with pytest.raises(Timeout, match="of the caller") as found:
+            await cache.get(shelf.ref, GET)
+        async with shelf.mode.runtime.deadline(0.005):
+            await slots.head(shelf.ref, HEAD)  # while the error is at hand, and all its frames
+        assert found.value.__traceback__ is not None
+
+    shelf.mode.run(use())
+    assert cache.stats().write_errors == 0
+
+
+def test_what_is_damaged_in_the_middle_is_not_mixed_with_a_newer_version(shelf: Shelf) -> None:
+    shelf.read()
+    path = shelf.files[0]
+
+    async def use() -> None:
+        async with await shelf.cache.get(shelf.ref, GET) as stream:
+            assert await stream.read(BLOCK_BYTES) == LARGE[:BLOCK_BYTES]
+            data = bytearray(path.read_bytes())
+            data[2 * BLOCK_BYTES] ^= 1
+            with path.open("r+b") as file:
+                file.write(data)
+            await shelf.inner.inner.put(shelf.ref, LARGE[::-1], WRITE)
+            with pytest.raises(PreconditionFailed):
+                await stream.read_all()
+
+    shelf.mode.run(use())
+
+
 def test_a_folder_in_the_place_of_a_file_is_left_alone(shelf: Shelf) -> None:
     shelf.read()
     path = shelf.files[0]
@@ -288,160 +357,6 @@ def test_a_folder_in_the_place_of_a_file_is_left_alone(shelf: Shelf) -> None:
     path.mkdir()
     shelf.restart()
     assert (shelf.read() == LARGE, path.is_dir()) == (True, True)
-
-
-@given(st.data())
-def test_no_change_of_a_file_is_ever_believed(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
-    disk = Disk(str(tmp_path_factory.mktemp("disk") / "cache"), 1 << 20)
-    body = b"0123456789" * 20
-    meta = ObjectMeta(REF.parent, "k", len(body), 7, "etag")
-    _write(disk, REF, meta, body)
-    path = next(Path(disk.folder).iterdir())
-    whole = path.read_bytes()
-    at = data.draw(st.integers(0, len(whole) - 1))
-    piece = data.draw(st.binary(max_size=4))
-    changed = whole[:at] + piece + whole[at + data.draw(st.integers(0, 4)) :]
-    path.write_bytes(changed)
-    file = disk.open(REF, meta)
-    if file is not None:
-        try:
-            assert file.read(0, len(body)) == body
-        except Damaged:
-            assert changed != whole
-        finally:
-            file.close()
-
-
-def _write(disk: Disk, ref: Reference, meta: ObjectMeta, body: bytes) -> None:
-    writer = disk.write(ref, meta)
-    assert writer is not None
-    writer.write(body)
-    writer.finish()
-
-
-def _kept(disk: Disk, key: str, size: int = 100) -> ObjectMeta:
-    ref = Reference("s3", "bucket", key)
-    meta = ObjectMeta(REF.parent, key, size, 7, "etag")
-    _write(disk, ref, meta, bytes(size))
-    return meta
-
-
-def _find(disk: Disk, meta: ObjectMeta) -> DiskFile | None:
-    file = disk.open(Reference("s3", "bucket", meta.key), meta)
-    if file is not None:
-        file.close()
-    return file
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        ObjectMeta(REF.parent, "k", 100, 7, "other"),
-        ObjectMeta(REF.parent, "k", 101, 7, "etag"),
-        ObjectMeta(REF.parent, "k", 100, 8, "etag"),
-    ],
-    ids=["etag", "size", "time"],
-)
-def test_a_file_of_another_version_is_removed(tmp_path: Path, other: ObjectMeta) -> None:
-    disk = Disk(str(tmp_path / "cache"), 1 << 20)
-    _kept(disk, "k")
-    assert _find(disk, other) is None
-    assert os.listdir(disk.folder) == []
-
-
-def test_what_was_not_used_for_the_longest_time_is_removed_first(tmp_path: Path) -> None:
-    disk = Disk(str(tmp_path / "cache"), 4000)
-    metas = [_kept(disk, key, 900) for key in "abc"]
-    names = {meta.key: disk._path(Reference("s3", "bucket", meta.key)) for meta in metas}
-    for age, key in enumerate("abc"):
-        os.utime(names[key], (1000 + age, 1000 + age))
-    _find(disk, metas[0])
-    _kept(disk, "d", 900)
-    assert [_find(disk, meta) is not None for meta in metas] == [True, False, True]
-
-
-@given(st.lists(st.integers(0, 2000), max_size=20))
-def test_the_folder_never_takes_more_than_its_budget(
-    tmp_path_factory: pytest.TempPathFactory, sizes: list[int]
-) -> None:
-    disk = Disk(str(tmp_path_factory.mktemp("disk") / "cache"), 8000)
-    for number, size in enumerate(sizes):
-        _kept(disk, str(number), size)
-        assert sum(path.stat().st_size for path in Path(disk.folder).iterdir()) <= 8000
-
-
-def test_files_of_others_in_the_folder_are_left_alone(tmp_path: Path) -> None:
-    disk = Disk(str(tmp_path / "cache"), 4000)
-    os.mkdir(disk.folder, 0o700)
-    mine = Path(disk.folder) / "notes.txt"
-    mine.write_bytes(b"x" * 10_000)
-    for key in "abcdef":
-        _kept(disk, key, 900)
-    assert mine.exists()
-
-
-def test_what_a_process_that_died_left_is_removed_after_an_hour(tmp_path: Path) -> None:
-    disk = Disk(str(tmp_path / "cache"), 1 << 20)
-    os.mkdir(disk.folder, 0o700)
-    parts = [Path(disk.folder) / f"{digit * 32}.part" for digit in "ab"]
-    for path in parts:
-        path.write_bytes(b"x")
-    os.utime(parts[0], (1000, 1000))
-    _kept(disk, "k")
-    assert [path.exists() for path in parts] == [False, True]
-
-
-def test_a_file_that_is_removed_while_it_is_read_is_read_to_its_end(tmp_path: Path) -> None:
-    disk = Disk(str(tmp_path / "cache"), 1 << 20)
-    file = disk.open(REF, _kept(disk, "k"))
-    disk.remove(REF)
-    assert file is not None
-    assert file.read(0, 100) == bytes(100)
-    file.close()
-
-
-def test_two_writers_of_one_object_disturb_no_reader(tmp_path: Path) -> None:
-    disk = Disk(str(tmp_path / "cache"), 64 << 20)
-    meta = ObjectMeta(REF.parent, "k", len(LARGE), 7, "etag")
-    _write(disk, REF, meta, LARGE)
-    stop = threading.Event()
-
-    def write() -> None:
-        other = Disk(disk.folder, 64 << 20)
-        while not stop.is_set():
-            _write(other, REF, meta, LARGE)
-
-    threads = [threading.Thread(target=write) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in range(20):
-            file = disk.open(REF, meta)
-            assert file is not None
-            assert file.read(0, len(LARGE)) == LARGE
-            file.close()
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-
-def test_another_process_finds_what_this_one_wrote(tmp_path: Path) -> None:
-    disk = Disk(str(tmp_path / "cache"), 1 << 20)
-    _kept(disk, "k")
-    code = (
-        "import sys\n"
-        "from holdall.core.reference import Reference\n"
-        "from holdall.objects.layers.cache_disk import Disk\n"
-        "from holdall.objects.results import ObjectMeta\n"
-        "ref = Reference('s3', 'bucket', 'k')\n"
-        "meta = ObjectMeta(ref.parent, 'k', 100, 7, 'etag')\n"
-        "file = Disk(sys.argv[1], 1 << 20).open(ref, meta)\n"
-        "assert file.read(0, 100) == bytes(100)\n"
-    )
-    subprocess.run([sys.executable, "-c", code, disk.folder], check=True)
 
 
 def test_a_cancelled_read_leaves_nothing(tmp_path: Path) -> None:
@@ -460,3 +375,71 @@ def test_a_cancelled_read_leaves_nothing(tmp_path: Path) -> None:
 
     asyncio.run(run())
     assert [path for path in shelf.files if path.suffix == ".part"] == []
+
+
+def test_a_read_that_went_away_while_the_disk_was_written_loses_no_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(Mode(blocking=True), tmp_path / "cache")
+    shelf.put(LARGE)
+    shelf.inner.bodies.append([])
+    write = DiskWriter.write
+
+    def late(writer: DiskWriter, data: bytes) -> None:
+        monkeypatch.setattr(DiskWriter, "write", write)
+        raise Timeout("the deadline of the caller")
+
+    async def use() -> bytes:
+        async with await shelf.cache.get(shelf.ref, GET) as stream:
+            first = await stream.read(1000)
+            monkeypatch.setattr(DiskWriter, "write", late)
+            with pytest.raises(Timeout):
+                await stream.read(1000)
+            second = await stream.read(700)
+            assert len(second) == 700
+            return first + second + await stream.read_all()
+
+    assert shelf.mode.run(use()) == LARGE
+    assert shelf.read() == LARGE
+
+
+def test_a_read_that_was_cancelled_while_the_disk_was_written_loses_no_byte(
+    tmp_path: Path,
+) -> None:
+    shelf = Shelf(Mode(blocking=False), tmp_path / "cache")
+    shelf.put(LARGE)
+    shelf.inner.bodies.append([])
+
+    async def use() -> bytes:
+        async with await shelf.cache.get(shelf.ref, GET) as stream:
+            first = await stream.read(1000)
+            task = asyncio.create_task(stream.read(1000))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return first + await stream.read_all()
+
+    assert asyncio.run(use()) == LARGE
+    assert shelf.read() == LARGE
+
+
+def test_nothing_is_read_of_a_body_that_was_closed_after_a_read_went_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(Mode(blocking=True), tmp_path / "cache")
+    shelf.put(LARGE)
+    shelf.inner.bodies.append([])
+
+    def late(writer: DiskWriter, data: bytes) -> None:
+        raise Timeout("the deadline of the caller")
+
+    async def use() -> None:
+        stream = await shelf.cache.get(shelf.ref, GET)
+        monkeypatch.setattr(DiskWriter, "write", late)
+        with pytest.raises(Timeout):
+            await stream.read(1000)
+        await stream.close()
+        assert await stream.read(1000) == b""
+
+    shelf.mode.run(use())

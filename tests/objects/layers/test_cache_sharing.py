@@ -88,6 +88,47 @@ def test_a_cancelled_reader_fails_no_other(on_loop: Mode) -> None:
     assert (asyncio.run(run()), shelf.sent) == (b"one", ["get"])
 
 
+def test_what_is_read_while_all_is_forgotten_is_not_kept(on_loop: Mode) -> None:
+    shelf = Shelf(on_loop)
+    shelf.put(b"one")
+
+    async def run() -> None:
+        gate = Gate(shelf)
+        reader = asyncio.create_task(shelf.cache.get(shelf.ref(), GET))
+        await gate.entered.wait()
+        shelf.cache.clear()
+        gate.open.set()
+        assert (await reader).whole == b"one"
+
+    asyncio.run(run())
+    assert shelf.stats.entries == 0
+
+
+def test_a_request_that_a_write_overtook_does_not_part_those_who_came_later(
+    on_loop: Mode,
+) -> None:
+    shelf = Shelf(on_loop)
+    shelf.put(b"old")
+
+    async def run() -> list[bytes | None]:
+        before = Gate(shelf)
+        first = asyncio.create_task(shelf.cache.get(shelf.ref(), GET))
+        await before.entered.wait()
+        await shelf.cache.put(shelf.ref(), b"new", WRITE)
+        after = Gate(shelf)
+        readers = [asyncio.create_task(shelf.cache.get(shelf.ref(), GET))]
+        await after.entered.wait()
+        before.open.set()
+        assert (await first).whole == b"old"
+        readers.append(asyncio.create_task(shelf.cache.get(shelf.ref(), GET)))
+        await asyncio.sleep(0)
+        after.open.set()
+        return [stream.whole for stream in await asyncio.gather(*readers)]
+
+    assert asyncio.run(run()) == [b"new", b"new"]
+    assert shelf.sent == ["get", "get"]
+
+
 def test_a_reader_joins_no_request_from_before_its_own_write(on_loop: Mode) -> None:
     shelf = Shelf(on_loop)
     shelf.put(b"old")

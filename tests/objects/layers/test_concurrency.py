@@ -10,6 +10,7 @@ import pytest
 from holdall.core.errors import Timeout, Unavailable
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.core.runtime.loop import LoopRuntime
+from holdall.objects.contract import Upload
 from holdall.objects.layers.concurrency import Concurrency, ConcurrencySettings
 from holdall.objects.layers.retry import Retry
 from holdall.objects.options import GET, HEAD, WRITE
@@ -99,9 +100,44 @@ def test_an_open_body_has_its_slot_until_it_is_over(end: str) -> None:
     drive(_within(store))
 
 
+async def _written_within(upload: Upload) -> None:
+    async with BlockingRuntime().deadline(0.005):
+        await upload.write(b"too late")
+
+
 async def _within(store: Concurrency) -> None:
     async with store.runtime.deadline(0.005):
         await store.head(store.root.child("a"), HEAD)
+
+
+def test_a_body_gives_one_slot_back_however_often_it_is_over() -> None:
+    inner = Scripted(BlockingRuntime())
+    ref = inner.ref("a")
+    drive(inner.put(ref, b"x" * 20, WRITE))
+    store = Concurrency(inner, ConcurrencySettings(slots=1))
+    _body(inner)
+    stream = drive(store.get(ref, GET))
+    assert drive(stream.read_all()) == b"x" * 20
+    drive(stream.close())
+    drive(stream.close())
+    del stream
+    _body(inner)
+    other = drive(store.get(ref, GET))
+    with pytest.raises(Timeout):
+        drive(_within(store))
+    drive(other.close())
+
+
+def test_a_body_that_is_shorter_than_announced_gives_its_slot_back_at_its_end() -> None:
+    inner = Scripted(BlockingRuntime())
+    ref = inner.ref("a")
+    drive(inner.put(ref, b"x" * 20, WRITE))
+    store = Concurrency(inner, ConcurrencySettings(slots=1))
+    inner.bodies.append([10, 0])
+    stream = drive(store.get(ref, GET))
+    assert len(drive(stream.read(20))) == 10
+    assert drive(stream.read(20)) == b""
+    drive(_within(store))
 
 
 def test_a_body_dropped_by_another_thread_gives_its_slot_back_on_the_loop() -> None:
@@ -118,7 +154,7 @@ def test_a_body_dropped_by_another_thread_gives_its_slot_back_on_the_loop() -> N
         await asyncio.to_thread(held.clear)
         assert (await waiting).size == 20
 
-    asyncio.run(run())
+    asyncio.run(run(), debug=True)  # which refuses calls of another thread
 
 
 def test_an_error_gives_the_slot_back() -> None:
@@ -171,6 +207,12 @@ def test_the_steps_of_an_upload_take_a_slot_each() -> None:
     store = Concurrency(inner, ConcurrencySettings(slots=1))
     upload = drive(store.upload(inner.ref("a"), WRITE, None))
     other = drive(store.upload(inner.ref("b"), WRITE, None))
+    drive(inner.put(inner.ref("c"), b"x" * 20, WRITE))
+    _body(inner)
+    stream = drive(store.get(inner.ref("c"), GET))
+    with pytest.raises(Timeout):
+        drive(_written_within(upload))
+    drive(stream.close())
     drive(upload.write(b"data"))
     drive(other.write(b"data"))
     assert drive(upload.commit(4)).size == 4

@@ -10,14 +10,15 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import CollectorRegistry
 
-from holdall.core.errors import Unavailable
+from holdall.core.errors import PermissionDenied, Unavailable
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.core.runtime.loop import LoopRuntime
 from holdall.objects.data_store import DataStore
 from holdall.objects.layers.metrics import Counters, Metrics
 from holdall.objects.layers.recorders import OpenTelemetryRecorder, PrometheusRecorder
-from holdall.objects.options import GET, HEAD, WRITE
+from holdall.objects.options import DELETE, GET, HEAD, WRITE
 from holdall.objects.registry import open_store
+from holdall.objects.results import DeleteFailure
 from objects.layers.scripted import Scripted
 
 
@@ -45,6 +46,31 @@ def test_errors_are_counted_by_kind() -> None:
         with pytest.raises((Unavailable, FileNotFoundError)):
             drive(store.head(inner.ref("a"), HEAD))
     assert _counters(store).snapshot()["head"].errors == {"Unavailable": 1, "NotFound": 2}
+
+
+def test_what_a_delete_answers_as_failed_is_counted_by_kind() -> None:
+    inner = Scripted(BlockingRuntime())
+    refs = [inner.ref(key) for key in "abc"]
+    denied = [DeleteFailure(ref, PermissionDenied("no")) for ref in refs[:2]]
+    failures = [*denied, DeleteFailure(refs[2], Unavailable("down"))]
+    inner.script.append(lambda: failures)
+    store = Metrics(inner)
+    assert drive(store.delete(refs, DELETE)) == failures
+    drive(store.delete(refs, DELETE))
+    count = _counters(store).snapshot()["delete"]
+    assert (count.calls, count.errors) == (2, {"PermissionDenied": 1})
+
+
+def test_bytes_are_counted_whatever_the_items_of_a_view_are() -> None:
+    inner = Scripted(BlockingRuntime())
+    store = Metrics(inner)
+    view = memoryview(b"12345678").cast("I")
+    drive(store.put(inner.ref("a"), view, WRITE))
+    upload = drive(store.upload(inner.ref("b"), WRITE, None))
+    drive(upload.write(view))
+    drive(upload.abort())
+    counts = _counters(store).snapshot()
+    assert (counts["put"].written, counts["write"].written) == (8, 8)
 
 
 def test_a_call_that_is_cancelled_is_counted() -> None:

@@ -1,7 +1,10 @@
 """Facts about how many calls begin in a second."""
 
+import asyncio
+
 import pytest
 
+from holdall.core.errors import Timeout
 from holdall.core.runtime.blocking import drive
 from holdall.objects.layers.rate import Rate, RateSettings
 from holdall.objects.options import GET, HEAD, WRITE
@@ -70,3 +73,41 @@ def test_the_steps_of_an_upload_count() -> None:
 def test_a_rate_must_let_something_through(calls: float, burst: int | None) -> None:
     with pytest.raises(ValueError, match=r"above 0|at least 1"):
         RateSettings(calls=calls, burst=burst)
+
+
+@pytest.mark.parametrize("end", [Timeout("the deadline"), asyncio.CancelledError()])
+def test_the_turn_of_a_caller_that_went_away_is_the_next_ones(end: BaseException) -> None:
+    store, clock, _ = _made(1, burst=1)
+    _ask(store)
+    passes = clock.passes
+
+    def goes_away(seconds: float) -> None:
+        raise end
+
+    clock.passes = goes_away  # type: ignore[method-assign]
+    for _ in range(100):
+        with pytest.raises(type(end)):
+            _ask(store)
+    clock.passes = passes  # type: ignore[method-assign]
+    for _ in range(3):
+        _ask(store)
+    assert clock.slept == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_no_turn_that_was_given_back_is_used_when_its_time_is_over() -> None:
+    store, clock, inner = _made(1, burst=1)
+    _ask(store)
+    passes = clock.passes
+
+    def goes_away(seconds: float) -> None:
+        raise Timeout("the deadline")
+
+    clock.passes = goes_away  # type: ignore[method-assign]
+    with pytest.raises(Timeout):
+        _ask(store)
+    clock.passes = passes  # type: ignore[method-assign]
+    clock.now += 3600
+    _ask(store)
+    _ask(store)
+    assert clock.slept == pytest.approx([1.0])
+    assert len(inner.calls) == 3

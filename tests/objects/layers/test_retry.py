@@ -393,3 +393,66 @@ def test_a_retried_store_is_opened_again_from_its_configuration() -> None:
     again = Retry.from_config_json(text, mode.runtime)
     assert isinstance(again, Retry)
     assert again.settings == RetrySettings(max_retries=7, budget=None)
+
+
+@pytest.mark.parametrize("budget", [None, timedelta.max])
+@pytest.mark.parametrize("seconds", [1e12, float("inf"), float("nan")])
+def test_a_wait_that_no_clock_can_measure_is_not_begun(
+    mode: Mode, seconds: float, budget: timedelta | None
+) -> None:
+    error = _busy(seconds)
+    store = Scripted(mode.runtime, *[error] * 4)
+    with pytest.raises(Unavailable) as found:
+        mode.run(_around(mode, store, budget=budget).list(store.root, LIST))
+    assert found.value is error
+    assert all(0 <= slept < 1 for slept in mode.clock.slept)
+
+
+def test_a_time_that_has_passed_asks_for_no_wait(mode: Mode) -> None:
+    store = Scripted(mode.runtime, _busy(-3600.0))
+    mode.run(_around(mode, store, chance=1.0).list(store.root, LIST))
+    assert mode.clock.slept == [0.1]
+
+
+def test_a_delete_that_was_sent_is_what_is_told_when_the_breaker_opens_meanwhile(
+    mode: Mode,
+) -> None:
+    lost = Unavailable("the reply was lost")
+    store = Scripted(mode.runtime, lost, CircuitOpen("not sent, since it is open"))
+    with pytest.raises(Unavailable) as found:
+        mode.run(_around(mode, store).delete([store.ref("a")], DELETE))
+    assert found.value is lost
+    assert found.value.__notes__ == ["not tried again: not sent, since it is open"]
+
+
+def test_what_of_a_delete_failed_first_is_told_when_the_breaker_opens_meanwhile(
+    mode: Mode,
+) -> None:
+    busy = _busy()
+    failure = DeleteFailure(Scripted(mode.runtime).ref("b"), busy)
+    store = Scripted(mode.runtime, lambda: [failure], CircuitOpen("not sent, since it is open"))
+    refs = [store.ref("a"), failure.ref]
+    assert mode.run(_around(mode, store).delete(refs, DELETE)) == [failure]
+    assert busy.__notes__ == ["not tried again: not sent, since it is open"]
+
+
+def test_the_last_answer_of_a_delete_is_told_when_the_breaker_opens_meanwhile(mode: Mode) -> None:
+    store = Scripted(mode.runtime, _busy())
+    refs = [store.ref("a"), store.ref("b")]
+    failures = [DeleteFailure(ref, _busy()) for ref in refs]
+    store.script += [lambda: failures, CircuitOpen("not sent, since it is open")]
+    assert mode.run(_around(mode, store).delete(refs, DELETE)) == failures
+
+
+def test_what_was_deleted_before_does_not_pass_for_failed_when_the_breaker_opens(
+    mode: Mode,
+) -> None:
+    lost = Unavailable("the reply was lost")
+    store = Scripted(mode.runtime)
+    refs = [store.ref("a"), store.ref("b")]
+    store.script += [
+        lambda: [DeleteFailure(refs[1], _busy())],
+        lost,
+        CircuitOpen("not sent, since it is open"),
+    ]
+    assert mode.run(_around(mode, store).delete(refs, DELETE)) == [DeleteFailure(refs[1], lost)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ from holdall.objects.options import (
     WRITE,
     GetOptions,
 )
+from holdall.objects.results import ObjectStream
 from objects.layers.scripted import Mode, Scripted, ScriptedStream
 
 if TYPE_CHECKING:
@@ -145,6 +147,34 @@ def test_a_body_of_another_object_is_refused_where_the_condition_was_not_kept(mo
         _read(mode, store, use)
 
 
+@pytest.mark.parametrize("end", [100, 1024], ids=["shorter", "other"])
+def test_a_rest_that_does_not_fit_is_refused_and_closed(mode: Mode, end: int) -> None:
+    store = Scripted(mode.runtime)
+    store.bodies.append([10, _busy()])
+    closed: list[bool] = []
+
+    class Rest(ScriptedStream):
+        __slots__ = ()
+
+        async def close(self) -> None:
+            closed.append(True)
+            await super().close()
+
+    async def rest() -> Any:
+        return Rest(await store.inner.get(store.ref("a"), GetOptions(start=10, end=end)), [])
+
+    async def use(stream: Any) -> None:
+        assert len(await stream.read(10)) == 10
+        if end == 1024:
+            await store.inner.put(store.ref("a"), DATA, WRITE)
+        store.script += [None, rest]  # the break, and what comes instead
+        with pytest.raises(PreconditionFailed, match="after 10 of 1024 bytes"):
+            await stream.read(10)
+        assert closed == [True]
+
+    _read(mode, store, use)
+
+
 def test_a_body_without_an_etag_is_not_opened_again(mode: Mode) -> None:
     store = Scripted(mode.runtime)
 
@@ -233,3 +263,71 @@ def test_a_body_that_came_with_the_answer_is_left_alone(mode: Mode) -> None:
         return (await _around(mode, store).get(store.ref("a"), GET)).whole
 
     assert mode.run(use()) == DATA
+
+
+class _Swallowing(ObjectStream):
+    """A body that goes on although the reader of its second piece was cancelled."""
+
+    def __init__(self, body: ObjectStream) -> None:
+        super().__init__(body.meta, body.start, body.length)
+        self._body = body
+        self._pieces = 0
+
+    async def read(self, size: int) -> bytes:
+        chunk = await self._body.read(min(size, 100))
+        self._pieces += 1
+        if self._pieces == 2:
+            raise asyncio.CancelledError
+        return chunk
+
+    async def read_all(self) -> bytes:
+        whole = b""
+        while chunk := await self.read(100):
+            whole += chunk
+        return whole
+
+    async def close(self) -> None:
+        await self._body.close()
+
+
+def _swallowing(mode: Mode) -> Scripted:
+    store = Scripted(mode.runtime)
+    store.script.append(lambda: _opened(store))
+    return store
+
+
+async def _opened(store: Scripted) -> ObjectStream:
+    return _Swallowing(await store.inner.get(store.ref("a"), GET))
+
+
+def test_a_read_after_a_cancelled_one_goes_on_at_the_right_byte() -> None:
+    async def use(stream: ObjectStream) -> bytes:
+        whole = await stream.read(100)
+        with pytest.raises(asyncio.CancelledError):
+            await stream.read(100)
+        return whole + await stream.read_all()
+
+    mode = Mode(blocking=False)
+    assert _read(mode, _swallowing(mode), use) == DATA
+
+
+def test_all_of_a_body_may_be_read_again_after_a_cancelled_read() -> None:
+    async def use(stream: ObjectStream) -> bytes:
+        with pytest.raises(asyncio.CancelledError):
+            await stream.read_all()
+        return await stream.read_all()
+
+    mode = Mode(blocking=False)
+    assert _read(mode, _swallowing(mode), use) == DATA
+
+
+def test_all_of_a_body_may_be_read_again_after_its_tries_are_used_up(mode: Mode) -> None:
+    async def use(stream: ObjectStream) -> bytes:
+        first = await stream.read(50)
+        with pytest.raises(Unavailable):
+            await stream.read_all()
+        return first + await stream.read_all()
+
+    store = Scripted(mode.runtime)
+    store.bodies += [[50, _busy()], [100, _busy()], [_busy()], [_busy()], [_busy()]]
+    assert _read(mode, store, use) == DATA

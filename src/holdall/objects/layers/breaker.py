@@ -132,9 +132,9 @@ class Breaker(Layer):
         """Whether an error shows that the service works; None when it says nothing of it."""
         if not isinstance(error, HoldallError):
             return None
-        if not _counts(error):
-            # These are found out before anything is sent; all others are answers.
-            return None if isinstance(error, (CircuitOpen, InvalidKey, Unsupported)) else True
+        said = _said(error)
+        if said is not False:
+            return said
         # On a loop, the deadline of a caller cancels; without one, it is checked before a request.
         if isinstance(error, Timeout) and error.__cause__ is None and self.runtime.blocking:
             try:
@@ -145,8 +145,12 @@ class Breaker(Layer):
 
     def _settle_delete(self, phase: Phase, call: Call[Any], failures: Any) -> None:
         """Count a delete that did not do all of it."""
-        failed = len(failures) == len(call.refs) and all(_counts(one.error) for one in failures)
-        self._circuit.settle(phase, not failed, failures[0].error)
+        said = {_said(one.error) for one in failures}
+        if len(failures) < len(call.refs) or True in said:
+            self._circuit.settle(phase, True)
+        else:
+            error = next((one.error for one in failures if _said(one.error) is False), None)
+            self._circuit.settle(phase, None if error is None else False, error)
 
     def _refusal(self, refused: Refused, call: Call[Any]) -> CircuitOpen:
         ref = call.refs[0] if call.refs else self.root
@@ -163,8 +167,10 @@ class Breaker(Layer):
         return refusal
 
 
-def _counts(error: HoldallError) -> bool:
-    """Whether an error says that the service is down or overloaded."""
-    if isinstance(error, CircuitOpen):
-        return False
-    return error.transient or error.uncertain or isinstance(error, Timeout)
+def _said(error: HoldallError) -> bool | None:
+    """Whether an error shows that the service works; None when it says nothing of it."""
+    # These are found out before anything is sent.
+    if isinstance(error, (CircuitOpen, InvalidKey, Unsupported)):
+        return None
+    # All are answers but those that say that it is down or overloaded.
+    return not (error.transient or error.uncertain or isinstance(error, Timeout))

@@ -266,6 +266,7 @@ class Cache(Layer):
             self._entries.end(keeping)
             # A time-out is an OSError too, and says nothing of the disk.
             if not isinstance(error, OSError) or isinstance(error, HoldallError):
+                await stream.close()  # the error would hold it open
                 raise
             self._not_written(error)
             return stream

@@ -145,7 +145,8 @@ class DiskStream(ObjectStream):
 class KeepingStream(ObjectStream):
     """A whole body on its way to a reader, and to the disk beside.
 
-    What is not read to its end is not kept.
+    What is not read to its end is not kept. A read that goes away while its bytes are written to
+    the disk leaves them to the next one.
 
     Args:
         inner: The body.
@@ -156,7 +157,7 @@ class KeepingStream(ObjectStream):
         failed: Called when it could not be written.
     """
 
-    __slots__ = ("_ended", "_failed", "_inner", "_left", "_runtime", "_writer")
+    __slots__ = ("_came", "_ended", "_failed", "_inner", "_left", "_runtime", "_writer")
 
     def __init__(
         self,
@@ -168,6 +169,7 @@ class KeepingStream(ObjectStream):
     ) -> None:
         super().__init__(inner.meta, inner.start, inner.length)
         self._inner = inner
+        self._came = b""  # and was not handed out yet
         self._left = inner.length
         self._writer: DiskWriter | None = writer
         self._runtime = runtime
@@ -175,19 +177,24 @@ class KeepingStream(ObjectStream):
         self._failed = failed
 
     async def read(self, size: int) -> bytes:
-        chunk = await self._inner.read(size)
-        await self._write(chunk)
+        if not self._came:
+            self._came = await self._inner.read(size)
+            await self._write(self._came)
+        chunk, self._came = self._came[:size], self._came[size:]
         return chunk
 
     async def read_all(self) -> bytes:
         try:
-            data = await self._inner.read_all()
-            await self._write(data)
+            rest = await self._inner.read_all()
+            self._came += rest
+            await self._write(rest)
         finally:
             await self._stop()
+        data, self._came = self._came, b""
         return data
 
     async def close(self) -> None:
+        self._came = b""
         try:
             await self._inner.close()
         finally:

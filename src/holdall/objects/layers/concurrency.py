@@ -85,7 +85,7 @@ class _Held(ObjectStream):
     async def read(self, size: int) -> bytes:
         chunk = await self._inner.read(size)
         self._left -= len(chunk)
-        if self._left <= 0:
+        if self._left <= 0 or (size and not chunk):
             self._let_go()
         return chunk
 

@@ -24,10 +24,10 @@ from holdall.objects.layers.cache import Cache
 from holdall.objects.layers.layer import OPENING, Call, Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from holdall.objects.contract import ObjectStore
-    from holdall.objects.results import ObjectStream
+    from holdall.objects.results import DeleteFailure, ObjectStream
 
 T = TypeVar("T")
 
@@ -47,7 +47,8 @@ class Recorder(Protocol):
             seconds: How long it took, waiting included.
             read: How many bytes of bodies it gave.
             written: How many bytes of bodies it took.
-            error: The kind of its error, such as `NotFound`; None when it went well.
+            error: The kind of its error, such as `NotFound`; None when it went well. A delete
+                that answers failures has the kind of the first.
         """
 
 
@@ -192,14 +193,17 @@ class Metrics(Layer):
         seconds = self._clock() - begun
         read = written = 0
         operation = call.operation
+        failed = None
         if operation == "get":
             stream = cast("ObjectStream", answer)
             read = 0 if stream.whole is None else stream.length
         elif operation == "put":
-            written = len(call.args[1])
+            written = memoryview(call.args[1]).nbytes
         elif operation == "read":
             read = len(cast("bytes", answer))
         elif operation == "write":
-            written = len(call.args[0])
-        self._record(operation, seconds, read, written, None)
+            written = memoryview(call.args[0]).nbytes
+        elif operation == "delete" and answer:
+            failed = type(cast("Sequence[DeleteFailure]", answer)[0].error).__name__
+        self._record(operation, seconds, read, written, failed)
         return self.with_steps(call, answer) if operation in OPENING else answer

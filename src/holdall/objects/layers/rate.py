@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, ClassVar, TypeVar, final
 
 from msgspec import Struct
@@ -44,7 +45,7 @@ class Rate(Layer):
 
     A token bucket, kept as one number: when the next call may begin. Steps of uploads count,
     since they send requests; the chunks of an open body do not. `retry` stands outside, so that
-    each try counts.
+    each try counts. Who goes away while it waits gives its turn to the next one who comes.
 
     Args:
         inner: The store.
@@ -68,15 +69,31 @@ class Rate(Layer):
         burst = max(1, int(settings.calls)) if settings.burst is None else settings.burst
         self._ahead = (burst - 1) * self._interval
         self._next = clock() - self._ahead
+        self._given_back: list[float] = []
         self._guard = threading.Lock()
 
     async def around(self, call: Call[T]) -> T:
         if call.operation != "read":
             with self._guard:
                 now = self._clock()
-                turn = max(self._next, now - self._ahead)
-                self._next = turn + self._interval
+                turn = self._turn(now)
             if turn - now > _GRAIN:
-                await self._runtime.sleep(turn - now)
+                try:
+                    await self._runtime.sleep(turn - now)
+                except BaseException:
+                    # Or who comes next would wait for all the turns of those who are gone.
+                    with self._guard:
+                        heappush(self._given_back, turn)
+                    raise
         answer = await call.send()
         return self.with_steps(call, answer) if call.operation in OPENING else answer
+
+    def _turn(self, now: float) -> float:
+        """When a call that came now may begin. Called with the guard."""
+        while self._given_back:
+            turn = heappop(self._given_back)
+            if turn >= now:
+                return turn
+        turn = max(self._next, now - self._ahead)
+        self._next = turn + self._interval
+        return turn

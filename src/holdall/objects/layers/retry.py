@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, final
@@ -88,7 +89,8 @@ class Retry(Layer):
         self._max_retries = mine.max_retries
         self._delay = mine.delay.total_seconds()
         self._max_delay = mine.max_delay.total_seconds()
-        self._budget = mine.budget.total_seconds() if mine.budget else float("inf")
+        budget = mine.budget.total_seconds() if mine.budget else threading.TIMEOUT_MAX
+        self._budget = min(budget, threading.TIMEOUT_MAX)
 
     async def around(self, call: Call[T]) -> T:
         if call.operation == "delete":
@@ -104,7 +106,7 @@ class Retry(Layer):
                     raise
                 if lost is not None and isinstance(error, CircuitOpen):
                     # This try was not sent. The one before it was, and may have been applied.
-                    lost.add_note(f"not tried again: {error.message}")
+                    _note([lost], f"not tried again: {error.message}")
                     raise lost from lost.__cause__
                 tries = tries or self.tries(started)
                 pause = tries.pause(error)
@@ -123,20 +125,31 @@ class Retry(Layer):
         started = self.clock()
         tries = None
         for_good: list[DeleteFailure] = []
+        again: Sequence[DeleteFailure] = ()
+        lost: HoldallError | None = None
         while True:
             try:
                 failures: Sequence[DeleteFailure] = await call.function(refs, options)
             except HoldallError as error:
                 if not call.repeatable:
                     raise
+                if again and isinstance(error, CircuitOpen):
+                    # As above: what is told is what the try before it ended with.
+                    _note([one.error for one in again], f"not tried again: {error.message}")
+                    if lost is not None and len(refs) == len(call.refs):
+                        raise lost from lost.__cause__
+                    return [*for_good, *again]
                 tries = tries or self.tries(started)
                 pause = tries.pause(error)
+                lost = error.with_traceback(None) if pause is not None else error
+                again = [DeleteFailure(ref, error) for ref in refs]
                 if pause is None:
                     if len(refs) == len(call.refs):
                         raise
                     # Others are deleted, or failed for good, which only an answer can tell.
-                    return [*for_good, *(DeleteFailure(ref, error) for ref in refs)]
+                    return [*for_good, *again]
             else:
+                lost = None
                 again = [failure for failure in failures if passes(failure.error)]
                 if not again or not call.repeatable:
                     return [*for_good, *failures] if for_good else failures
@@ -164,7 +177,7 @@ class Retry(Layer):
 
     @property
     def budget(self) -> float:
-        """How many seconds a call may take; infinity for no limit."""
+        """How many seconds a call may take; without a limit, what a thread can wait at most."""
         return self._budget
 
 
@@ -194,7 +207,7 @@ class Tries:
         took = self._retry.clock() - self._started
         reason = ""
         if all(map(passes, errors)) and self._made <= self._retry.max_retries:
-            asked = max((error.retry_after or 0.0 for error in errors), default=0.0)
+            asked = max(0.0, *(error.retry_after or 0.0 for error in errors))
             # Not sooner than the service asked, and all callers not at once.
             pause = asked + self._retry.wait(self._made)
             if took + pause <= self._retry.budget:
@@ -203,11 +216,16 @@ class Tries:
             reason = f"; {wanted}, beyond the budget of {self._retry.budget:g} s"
         if self._made > 1 or reason:
             times = "1 try" if self._made == 1 else f"{self._made} tries"
-            for error in {id(error): error for error in errors}.values():  # some share one
-                error.add_note(f"after {times} in {took:.3g} s{reason}")
+            _note(errors, f"after {times} in {took:.3g} s{reason}")
         return None
 
 
 def passes(error: HoldallError) -> bool:
     """Whether the same call may go well in a moment, as far as retrying is concerned."""
     return error.transient and not isinstance(error, CircuitOpen)
+
+
+def _note(errors: Sequence[HoldallError], text: str) -> None:
+    """Add a note to errors, of which some may be the same one."""
+    for error in {id(error): error for error in errors}.values():
+        error.add_note(text)

@@ -21,6 +21,9 @@ class RetryStream(ObjectStream):
 
     Where the store told no etag, the error is raised: the rest could be of another object.
 
+    A read that failed or was cancelled may be asked for again, and gives the bytes that it would
+    have given: what the body inside had handed out by then, nobody has.
+
     Args:
         retry: The layer.
         ref: Of the object.
@@ -40,6 +43,15 @@ class RetryStream(ObjectStream):
         return self._next(size, self._retry.clock(), None)
 
     async def read_all(self) -> bytes:
+        began = self._read
+        try:
+            return await self._rest()
+        except BaseException:
+            self._read = began
+            await self._let_go()
+            raise
+
+    async def _rest(self) -> bytes:
         started = self._retry.clock()
         tries = None
         if self._body is not None:
@@ -76,6 +88,9 @@ class RetryStream(ObjectStream):
                 pause = await self._pause(tries, error)
                 if pause is None:
                     raise
+            except BaseException:
+                await self._let_go()
+                raise
             else:
                 self._read += len(chunk)
                 return chunk
@@ -89,11 +104,15 @@ class RetryStream(ObjectStream):
     async def _pause(self, tries: Tries, error: HoldallError) -> float | None:
         """Let go of the body, and answer how long to wait; None to raise the error."""
         pause = None if self.meta.etag is None else tries.pause(error)
-        if self._body is not None and error.transient and self.meta.etag is not None:
-            # Also when it is raised: a later read begins with a new body, at the right byte.
+        if error.transient:
+            await self._let_go()
+        return pause
+
+    async def _let_go(self) -> None:
+        """Close the body. A later read begins with a new one, at the right byte."""
+        if self._body is not None and self.meta.etag is not None:
             body, self._body = self._body, None
             await body.close()
-        return pause
 
     async def _opened_again(self) -> ObjectStream:
         options = GetOptions(
