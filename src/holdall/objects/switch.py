@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from holdall.core.errors import InvalidConfig
+from holdall.core.errors import HoldallError, InvalidConfig
 from holdall.objects.contract import Data, ObjectStore, Upload
 from holdall.objects.results import ObjectStream
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 F = TypeVar("F")
+
+_log = logging.getLogger("holdall.objects")
 
 
 class _Turn:
@@ -59,6 +63,9 @@ class Switch(ObjectStore):
         self._guard = threading.Lock()
         self._now = _Turn(store)
         self._old: list[_Turn] = []
+        # What is dropped unread ends wherever the garbage collector runs, also where `_guard` is
+        # held: it only says so here, which needs no lock.
+        self._dropped: deque[_Turn] = deque()
 
     @classmethod
     def open(cls, settings: Struct, runtime: Runtime) -> NoReturn:
@@ -109,13 +116,25 @@ class Switch(ObjectStore):
         with self._guard:
             turn.users -= 1
 
+    def _drop(self, turn: _Turn) -> None:
+        self._dropped.append(turn)
+
     async def _close_unused(self) -> None:
         if self._old:
             with self._guard:
-                unused = [turn for turn in self._old if not turn.users]
-                self._old = [turn for turn in self._old if turn.users]
+                while self._dropped:
+                    self._dropped.popleft().users -= 1
+                old, self._old = self._old, []
+                unused: list[_Turn] = []
+                for turn in old:
+                    (self._old if turn.users else unused).append(turn)
             for turn in unused:
-                await turn.store.close()
+                try:
+                    await turn.store.close()
+                except Exception as error:  # noqa: BLE001  # who happens to call is not to blame
+                    _log.warning(
+                        "%s, which was exchanged, cannot be closed: %s", turn.store.root, error
+                    )
 
     async def _during(
         self, ref: Reference | None, function: Callable[[ObjectStore], Coroutine[Any, Any, T]]
@@ -178,8 +197,14 @@ class Switch(ObjectStore):
         await self._during(prefix, lambda store: store.remove_folder(prefix))
 
     async def close(self) -> None:
+        failed: HoldallError | None = None
         for turn in (*self._old, self._now):
-            await turn.store.close()
+            try:
+                await turn.store.close()
+            except HoldallError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
 
 def switched(face: Callable[[ObjectStore], F], store: ObjectStore) -> F:
@@ -197,14 +222,14 @@ class _Use:
         self._turn: _Turn | None = turn
 
     async def end(self) -> None:
-        if self._turn is not None:
-            self.__del__()
-            await self._switch._close_unused()
-
-    def __del__(self) -> None:
         turn, self._turn = self._turn, None
         if turn is not None:
             self._switch._give(turn)
+            await self._switch._close_unused()
+
+    def __del__(self) -> None:
+        if self._turn is not None:
+            self._switch._drop(self._turn)
 
 
 class _SwitchStream(ObjectStream):

@@ -1,0 +1,110 @@
+"""A store that is exchanged while it is in use."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+
+from holdall.core.errors import Unavailable
+from holdall.core.runtime.blocking import BlockingRuntime, drive
+from holdall.objects.backends.local import LocalSettings, LocalStore
+from holdall.objects.data_store import DataStore
+from holdall.objects.options import GET, WRITE
+from holdall.objects.switch import Switch
+from holdall.testing import Fault, FaultRule, Faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Make: TypeAlias = "Callable[[], LocalStore]"
+
+LARGE = bytes(3_000_000)
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> list[LocalStore]:
+    """The stores that were closed; the first of them says that it cannot be."""
+    closed: list[LocalStore] = []
+
+    async def close(store: LocalStore) -> None:
+        closed.append(store)
+        if len(closed) == 1:
+            raise Unavailable("not now")
+
+    monkeypatch.setattr(LocalStore, "close", close)
+    return closed
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Open one more store, each in a folder of its own."""
+    number = count()
+
+    def make() -> LocalStore:
+        path = str(tmp_path / str(next(number)))
+        return LocalStore(LocalSettings(path=path, durable=False), BlockingRuntime())
+
+    return make
+
+
+def test_a_body_that_is_dropped_under_the_lock_holds_up_nobody(make: Make) -> None:
+    switch = Switch(make())
+    drive(switch.put(switch.root.child("a"), LARGE, WRITE))
+    body: Any = drive(switch.get(switch.root.child("a"), GET))
+    with switch._guard:
+        del body
+        gc.collect()
+    drive(switch.change(make()))
+    assert switch._old == []
+
+
+def test_a_body_keeps_its_store_until_it_is_closed(make: Make, closed: list[LocalStore]) -> None:
+    first = make()
+    switch = Switch(first)
+    drive(switch.put(switch.root.child("a"), LARGE, WRITE))
+    body = drive(switch.get(switch.root.child("a"), GET))
+    drive(switch.change(make()))
+    assert closed == []
+    assert len(drive(body.read(10))) == 10
+    drive(body.close())
+    assert closed == [first]
+
+
+def test_who_calls_is_not_told_of_an_old_store_that_cannot_be_closed(
+    make: Make, closed: list[LocalStore], caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = make(), make()
+    switch = Switch(first)
+    drive(switch.put(switch.root.child("a"), LARGE, WRITE))
+    body = drive(switch.get(switch.root.child("a"), GET))
+    drive(switch.change(second))
+    with caplog.at_level(logging.WARNING, "holdall"):
+        drive(body.close())
+    drive(switch.change(make()))
+    assert closed == [first, second]
+    assert "cannot be closed: not now" in caplog.text
+
+
+def test_closing_closes_all_and_tells_the_first_error(make: Make, closed: list[LocalStore]) -> None:
+    first, second = make(), make()
+    switch = Switch(first)
+    drive(switch.put(switch.root.child("a"), LARGE, WRITE))
+    body = drive(switch.get(switch.root.child("a"), GET))
+    drive(switch.change(second))
+    with pytest.raises(Unavailable, match="not now"):
+        drive(switch.close())
+    assert closed == [first, second]
+    drive(body.close())
+
+
+def test_a_call_that_fails_lets_go_of_its_store(make: Make) -> None:
+    failing = Faults(make(), [FaultRule(fault=Fault(error=Unavailable))])
+    switch = Switch(failing)
+    with pytest.raises(Unavailable):
+        DataStore(switch).read("a")
+    assert switch._now.users == 0
