@@ -60,12 +60,25 @@ def _command(function: Callable[..., int | None]) -> Callable[..., None]:
     return command_of(group, function)
 
 
-def database_at(place: str) -> Database:
+def database_at(place: str, *, new: bool = False) -> Database:
     """The database at a place of the command line.
+
+    Args:
+        place: An address, or a path.
+        new: Whether a file that is not there is one to be made.
 
     Raises:
         InvalidConfig: It is no address, and the path of nothing known.
+        NotFound: There is no such file.
     """
+    db = _opened(place)
+    path = getattr(db.store.settings, "path", None) if db.store.type == "sqlite" else None
+    if path is not None and not new and not os.path.exists(path):
+        raise NotFound(f"{path}: there is no database; 'holdall db create' makes one")
+    return db
+
+
+def _opened(place: str) -> Database:
     if "://" in place:
         return open_database(place)
     path = os.path.abspath(os.path.expanduser(place))
@@ -97,7 +110,7 @@ def create(
       curl -s https://example.org/user.json | holdall db create app.db - --id user-2
     """
     record = Record(_object(fields, "the record"), id, _object(metadata, "--metadata"))
-    with database_at(place) as db:
+    with database_at(place, new=True) as db:
         say(db.upsert(record) if upsert else db.create(record))
 
 

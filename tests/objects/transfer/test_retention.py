@@ -13,7 +13,7 @@ import holdall
 from holdall.core.errors import Corrupt, InvalidConfig, PartialFailure, Unavailable
 from holdall.objects import transfer
 from holdall.objects.backends.memory import MemoryStore
-from holdall.objects.transfer import copying, retention
+from holdall.objects.transfer import digests, retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ def test_what_is_moved_is_whole_before_the_source_goes(
 def test_what_does_not_arrive_stays(
     source: holdall.DataStore, target: holdall.DataStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = copying.read_digest
+    read = digests.read_digest
 
     async def another(store: Any, ref: Any) -> Any:
         meta, _ = await read(store, ref)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from holdall.core.runtime.blocking import drive, drive_iterator
 from holdall.objects.transfer import engine, planning, retention, verifying
 from holdall.objects.transfer.copying import Copier
+from holdall.objects.transfer.pulling import SYNC, pull, pull_async, push, push_async
 from holdall.objects.transfer.results import (
     WORKERS,
     Failure,
@@ -58,13 +59,15 @@ __all__ = [
     "expire_async",
     "plan",
     "plan_async",
+    "pull",
+    "pull_async",
+    "push",
+    "push_async",
     "sync",
     "sync_async",
     "verify",
     "verify_async",
 ]
-
-SYNC = SyncOptions()
 
 
 async def sync_async(
@@ -78,11 +81,17 @@ async def sync_async(
     """Copy what the target does not have, or has otherwise; answer what was done.
 
     An object is copied whole or not at all, with its content type and metadata, and verified by
-    SHA-256, which the target remembers. Interrupted, it leaves the bytes of large objects
-    staged; the next run goes on from there. When the source has changed since, it begins anew,
-    and what was staged stays: nothing says whether a sync began it or somebody else, who will go
-    on with it. It is no object, takes its space, shows in `uploads` (and in `holdall uploads`),
-    and goes with `purge_uploads`, by its age.
+    SHA-256, which the target remembers. A step of an upload that fails for a moment is done
+    again. Where the target keeps no bytes of interrupted uploads, the object begins anew.
+
+    Comparing by checksum, a long run keeps a journal under `.holdall/journals` of the target. The
+    run after one that was cut off does not compare again what that had finished, as long as the
+    etags and sizes of both sides are the same. A target that cannot keep it has none.
+
+    Interrupted, a run leaves the bytes of large objects staged; the next one goes on from there.
+    When the source has changed since, it begins anew, and what was staged stays: nothing says
+    whether a sync began it or somebody else, who will go on with it. It is no object, takes its
+    space, shows in `uploads` (and in `holdall uploads`), and goes with `purge_uploads`, by its age.
 
     Whether staged bytes are the source's first ones shows only at the commit. So an upload of the
     same key that somebody else left, begun since the source last changed, may have bytes added

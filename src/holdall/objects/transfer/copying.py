@@ -1,21 +1,21 @@
 """One object, from one store to another: verified, and resumed where a former run was cut off.
 
 What fits a part is put; what does not is uploaded. The source is one stream, opened once, and is
-asked at the end whether it is still the object that was opened.
+asked at the end whether it is still the object that was opened. Layers repeat no step of an
+upload, so that this does: a step that failed for a moment is done again in the same upload.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from holdall.core.errors import (
     Corrupt,
+    HoldallError,
     KeyConflict,
     NotFound,
-    PermissionDenied,
     PreconditionFailed,
     Unavailable,
     Unsupported,
@@ -30,77 +30,47 @@ from holdall.objects.options import (
     check_write,
 )
 from holdall.objects.results import ObjectMeta
+from holdall.objects.transfer.digests import Digest
+from holdall.objects.transfer.staged import Staged
+from holdall.objects.transfer.trying import Tries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from holdall.core.reference import Reference
-    from holdall.core.runtime import Runtime
-    from holdall.objects.contract import Data, ObjectStore, Upload
-    from holdall.objects.results import ObjectStream, UploadInfo
-
-_INLINE_BYTES = 64 * 1024  # hashing less than this takes no longer than handing it to a thread
+    from holdall.objects.contract import ObjectStore, Upload
+    from holdall.objects.results import ObjectStream
 
 
 class Copied(Struct, frozen=True):
-    """How an object came over: what the target knows of it, and how many bytes it had already."""
+    """How an object came over.
+
+    Args:
+        meta: What the target knows of it.
+        resumed: How many of its bytes the target had already.
+        source: What the source knew of it when it was opened.
+    """
 
     meta: ObjectMeta
     resumed: int
+    source: ObjectMeta
 
 
-class Digest:
-    """A SHA-256 that grows without blocking an event loop."""
+class _Moved:
+    """How many bytes of an object were told to have come over."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._hash = hashlib.sha256()
+    def __init__(self, tell: Callable[[int], object]) -> None:
+        self._tell = tell
+        self._size = 0
 
-    async def add(self, data: Data) -> None:
-        """Add bytes."""
-        if self._runtime.blocking or len(data) < _INLINE_BYTES:
-            self._hash.update(data)
-        else:
-            await self._runtime.call(self._hash.update, None, data)
+    def add(self, size: int) -> None:
+        self._size += size
+        self._tell(size)
 
-    def text(self) -> str:
-        """The digest so far, hexadecimal."""
-        return self._hash.hexdigest()
-
-
-class Staged:
-    """The uploads that former runs left at the target, asked for once and only when needed."""
-
-    def __init__(self, target: ObjectStore, folder: Reference) -> None:
-        self._target = target
-        self._folder = folder
-        self._lock = target.runtime.lock()
-        self._found: dict[str, list[UploadInfo]] | None = None
-
-    async def of(self, ref: Reference) -> list[UploadInfo]:
-        """The uploads of one key, the newest first: an older one was found not to fit."""
-        if self._target.capabilities.resume == "none":
-            return []
-        async with self._lock:
-            if self._found is None:
-                self._found = await self._list()
-        key = ref.relative_to(self._target.root)
-        return sorted(self._found.get(key, ()), key=lambda info: -info.begun_ns)
-
-    async def _list(self) -> dict[str, list[UploadInfo]]:
-        found: dict[str, list[UploadInfo]] = {}
-        token = None
-        while True:
-            try:
-                page = await self._target.uploads(self._folder, token)
-            except (PermissionDenied, Unsupported):
-                # Who may write but not list uploads begins each anew, and is not kept from it.
-                return found
-            for info in page.uploads:
-                found.setdefault(info.key, []).append(info)
-            token = page.token
-            if token is None:
-                return found
+    def begin_anew(self) -> None:
+        if self._size:
+            self._tell(-self._size)
+        self._size = 0
 
 
 class Copier:
@@ -157,12 +127,12 @@ class Copier:
         await self._check_source(stream.meta, len(data), sha256)
         meta = await self._target.put(target, data, self._options(stream.meta, target, sha256))
         moved(len(data))
-        return Copied(meta, 0)
+        return Copied(meta, 0, stream.meta)
 
     async def _copy_large(
-        self, stream: ObjectStream, target: Reference, moved: Callable[[int], object]
+        self, stream: ObjectStream, target: Reference, tell: Callable[[int], object]
     ) -> Copied:
-        meta = stream.meta
+        meta, moved = stream.meta, _Moved(tell)
         # Some services keep only what is said at the beginning.
         wanted = self._options(meta, target, meta.sha256)
         upload = await self._left_behind(target, meta)
@@ -173,17 +143,30 @@ class Copier:
                 # The upload began under the options of that time.
                 known = await self._target.head(target, HEAD)
                 if (known.content_type, known.metadata) == (wanted.content_type, wanted.metadata):
-                    return Copied(written, resumed)
+                    return Copied(written, resumed, meta)
             except (Corrupt, PreconditionFailed):
                 # The bytes staged are not the source's first ones, which only the commit can tell,
                 # or they wait for a condition that does not hold. They stay, with what was added.
                 # Begin anew.
                 pass
-            moved(-meta.size)
-            stream = await self._source.get(meta.ref, GetOptions(if_match=meta.etag))
-        async with stream:
-            upload = await self._target.upload(target, wanted, None)
-            return Copied(await self._send(stream, upload, moved, begun=True), 0)
+            stream = await self._again(meta, moved)
+        tries = Tries(self._target.runtime)
+        while True:
+            async with stream:
+                upload = await self._target.upload(target, wanted, None)
+                try:
+                    return Copied(await self._send(stream, upload, moved, begun=True), 0, meta)
+                except HoldallError as error:
+                    # Where bytes are kept it was gone on with, as often as makes sense.
+                    if self._target.capabilities.resume != "none":
+                        raise
+                    await tries.again(error)
+            stream = await self._again(meta, moved)
+
+    async def _again(self, meta: ObjectMeta, moved: _Moved) -> ObjectStream:
+        """The source from its first byte, as it was."""
+        moved.begin_anew()
+        return await self._source.get(meta.ref, GetOptions(if_match=meta.etag, tags=self._tags))
 
     async def _left_behind(self, target: Reference, meta: ObjectMeta) -> Upload | None:
         """The upload to go on with; None when a new one must be begun.
@@ -206,7 +189,7 @@ class Copier:
         return None
 
     async def _send(
-        self, stream: ObjectStream, upload: Upload, moved: Callable[[int], object], *, begun: bool
+        self, stream: ObjectStream, upload: Upload, moved: _Moved, *, begun: bool
     ) -> ObjectMeta:
         """Write what the upload does not have yet, and commit it.
 
@@ -226,12 +209,12 @@ class Copier:
                         reference=upload.ref,
                     )
                 if len(seen) < len(view):
-                    await upload.write(view[len(seen) :])
+                    await self._write(upload, view[len(seen) :])
                     await digest.add(view[len(seen) :])
                 at += len(chunk)
-                moved(len(chunk))
+                moved.add(len(chunk))
             await self._check_source(stream.meta, at, digest.text())
-            return await upload.commit(at, digest.text())
+            return await self._commit(upload, at, digest.text())
         except (Corrupt, PreconditionFailed, KeyConflict):
             # These bytes can become nothing. After any other error they are left for a resume.
             if begun:
@@ -243,6 +226,40 @@ class Copier:
             raise
         finally:
             await upload.close()
+
+    async def _write(self, upload: Upload, data: memoryview) -> None:
+        """Write to an upload; what failed for a moment goes on after the bytes that arrived."""
+        start, tries = upload.offset, Tries(self._target.runtime)
+        while True:
+            arrived = upload.offset
+            try:
+                return await upload.write(data[arrived - start :])
+            except HoldallError as error:
+                if self._target.capabilities.resume == "none" or upload.offset < start:
+                    raise
+                if upload.offset > arrived:
+                    tries = Tries(self._target.runtime)
+                await tries.again(error)
+
+    async def _commit(self, upload: Upload, size: int, sha256: str) -> ObjectMeta:
+        tries = Tries(self._target.runtime)
+        lost: HoldallError | None = None
+        while True:
+            try:
+                return await upload.commit(size, sha256)
+            except NotFound:
+                if lost is None:
+                    raise
+                # The upload has ended: it was the answer that was lost, and not the commit.
+                known = await self._target.head(upload.ref, HEAD)
+                if (known.size, known.sha256) != (size, sha256):
+                    raise lost from None
+                return known
+            except HoldallError as error:
+                if self._target.capabilities.resume == "none" or error.uncertain:
+                    raise
+                await tries.again(error)
+                lost = error
 
     async def _check_source(self, meta: ObjectMeta, size: int, sha256: str) -> None:
         """Raise unless what was read is the object that was opened, and still there."""
@@ -281,30 +298,3 @@ class Copier:
         except (ValueError, TypeError) as error:
             raise Unsupported(f"{target}: {error}", reference=target) from error
         return options
-
-
-async def read_digest(store: ObjectStore, ref: Reference) -> tuple[ObjectMeta, str]:
-    """Read an object, one part in memory at a time; answer what is known of it and its SHA-256."""
-    digest = Digest(store.runtime)
-    async with await store.get(ref, GET) as stream:
-        while chunk := await stream.read(PART_BYTES):
-            await digest.add(chunk)
-    return stream.meta, digest.text()
-
-
-def check_record(meta: ObjectMeta, sha256: str) -> None:
-    """Raise `Corrupt` unless an object's bytes have the SHA-256 recorded for it, if one is."""
-    if meta.sha256 is not None and meta.sha256 != sha256:
-        raise Corrupt(
-            f"{meta.ref} has SHA-256 {sha256}, and {meta.sha256} was recorded when it was written",
-            reference=meta.ref,
-        )
-
-
-async def known_digest(store: ObjectStore, meta: ObjectMeta) -> str:
-    """The SHA-256 of an object: the recorded one, or else that of its bytes."""
-    if meta.sha256 is None:
-        meta = await store.head(meta.ref, HEAD)
-    if meta.sha256 is not None:
-        return meta.sha256
-    return (await read_digest(store, meta.ref))[1]

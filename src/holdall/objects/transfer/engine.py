@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,15 @@ from holdall.core.errors import (
     CircuitOpen,
     HoldallError,
     KeyConflict,
+    NotFound,
     Timeout,
     Unauthenticated,
     Unavailable,
 )
-from holdall.objects.options import DELETE
+from holdall.objects.options import DELETE, HEAD
 from holdall.objects.transfer.copying import Copier
 from holdall.objects.transfer.joining import Listing, Pair, folder_of, join
+from holdall.objects.transfer.journal import Journal
 from holdall.objects.transfer.planning import (
     check_places,
     check_source,
@@ -74,6 +77,7 @@ class Sync:
         folder = folder_of(target, options.prefix)
         self._copier = Copier(source, target, folder, tags=options.tags)
         self._child = target.root.child
+        self._journal = Journal(source, target, options.prefix, options.workers)
         self.report = self._report = SyncReport()
         """What was done so far."""
         # Held for a few lines and never across a wait.
@@ -90,6 +94,9 @@ class Sync:
         """Do it; answer what was done, which an interruption leaves in `report`."""
         report = self._report
         await check_places(self._source, self._target, self._options.prefix)
+        # Other comparisons ask for no more than the listings say, or distrust all records.
+        if self._options.compare == "checksum" and await self._journal.open():
+            self._left.etags = self._right.etags = True
         workers = self._options.workers
         crew = range(workers) if self._on_progress is None else range(-1, workers)
         try:
@@ -114,7 +121,21 @@ class Sync:
         for pair, error in self._conflicts:
             self._fail(pair.key, 0 if pair.source is None else pair.source.size, error)
         report.failed.sort(key=lambda failure: failure.key)
+        if report.stopped is None:
+            await self._journal.forget()
         return report
+
+    async def run_one(self, found: ObjectMeta) -> SyncReport:
+        """Do it for one object of the source; nothing is listed, deleted or noted in a journal."""
+        await check_places(self._source, self._target, "")
+        self._total = (1, found.size)
+        self._second_try = True
+        try:
+            theirs = await self._target.head(self._child(found.key), HEAD)
+        except NotFound:
+            theirs = None
+        await self._handle(Pair(found.key, found, theirs))
+        return self._report
 
     async def _work(self, number: int) -> None:
         try:
@@ -155,7 +176,12 @@ class Sync:
             with self._guard:
                 self._report.extra += 1
             return
-        step = await step_for(self._source, self._target, pair, self._options)
+        begun_ns = time.time_ns()
+        if await self._journal.has(pair):
+            self._note(Step(pair.key, "same", None, pair.source.size))
+            self._tell(pair.key, 1, pair.source.size)
+            return
+        step, seen = await step_for(self._source, self._target, pair, self._options)
         moved = 0
 
         def count(size: int) -> None:
@@ -168,10 +194,13 @@ class Sync:
             try:
                 copied = await self._copier.copy(pair.source.ref, self._child(pair.key), count)
                 step = Step(pair.key, "copy", step.reason, copied.meta.size, copied.resumed)
+                seen = Pair(pair.key, copied.source, copied.meta)
             except HoldallError as raised:
                 error = raised
         if error is None:
             self._note(step)
+            made = step.action == "copy"
+            await self._journal.note(pair.source, seen, begun_ns=begun_ns, copied=made)
         elif isinstance(error, KeyConflict) and not self._second_try:
             # What stands in the way may be something that delete removes.
             with self._guard:

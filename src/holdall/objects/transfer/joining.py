@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from holdall.core.errors import HoldallError, InvalidKey, NotFound, PermissionDenied, Unsupported
 from holdall.core.reference import RESERVED_SEGMENT
-from holdall.objects.options import HEAD, LIST, ListOptions
+from holdall.objects.options import HEAD, ListOptions
 from holdall.objects.results import ObjectMeta
 from holdall.objects.transfer.results import Failure
 
@@ -60,6 +60,7 @@ class Listing:
             otherwise it ends the walk.
 
     Attributes:
+        etags: Whether the objects must know their etags; set it before the walk.
         objects: How many it gave.
         excluded: How many it passed over because of `exclude`.
         foreign: How many entries are no objects.
@@ -81,6 +82,7 @@ class Listing:
         self._last = ""
         self._known = ""
         self._hidden: set[str] = set()
+        self.etags = False
         self.objects = 0
         self.excluded = 0
         self.foreign = 0
@@ -118,7 +120,7 @@ class Listing:
         return False
 
     async def _below(self, folder: Reference) -> AsyncGenerator[ObjectMeta, None]:
-        options = LIST
+        options = ListOptions(etags=self.etags)
         foreign, excluded = self.foreign, self.excluded
         denied: PermissionDenied | None = None
         while denied is None:
@@ -134,7 +136,7 @@ class Listing:
                 yield meta
             if page.token is None:
                 return
-            options = ListOptions(token=page.token)
+            options = ListOptions(token=page.token, etags=self.etags)
         # One folder below may not be read, and the page does not say which. Go through this one
         # entry by entry, and find it.
         self.foreign, self.excluded = foreign, excluded

@@ -15,7 +15,7 @@ from holdall.core.errors import (
     NotFound,
     PreconditionFailed,
 )
-from holdall.objects.transfer.copying import check_record, known_digest, read_digest
+from holdall.objects.transfer.digests import check_record, known_digest, read_digest
 from holdall.objects.transfer.joining import Listing, Pair, folder_of, join
 from holdall.objects.transfer.results import Step
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from holdall.core.reference import Reference
     from holdall.objects.contract import ObjectStore
     from holdall.objects.results import ObjectMeta
-    from holdall.objects.transfer.results import Reason, SyncOptions
+    from holdall.objects.transfer.results import Action, Reason, SyncOptions
 
 
 async def check_places(source: ObjectStore, target: ObjectStore, prefix: str) -> None:
@@ -80,7 +80,7 @@ async def plan(
     right = Listing(target, options.prefix, options.exclude, lenient=True)
 
     async def decide(pair: Pair) -> Step:
-        return await step_for(source, target, pair, options)
+        return (await step_for(source, target, pair, options))[0]
 
     ok, extra = True, False
     async with aclosing(join(left, right)) as pairs:
@@ -172,43 +172,43 @@ async def check_source(source: ObjectStore, listing: Listing, options: SyncOptio
 
 async def step_for(
     source: ObjectStore, target: ObjectStore, pair: Pair, options: SyncOptions
-) -> Step:
-    """What to do about one key."""
+) -> tuple[Step, Pair]:
+    """What to do about one key; and the pair as it was looked at, which knows its etags then."""
     if pair.source is None:
         assert pair.target is not None
-        return Step(pair.key, "delete" if options.delete else "keep", "extra", pair.target.size)
+        action: Action = "delete" if options.delete else "keep"
+        return Step(pair.key, action, "extra", pair.target.size), pair
     size = pair.source.size
     try:
-        reason = await _difference(source, target, pair.source, pair.target, options)
+        reason, seen = await _difference(source, target, pair, options)
     except HoldallError as error:
-        return Step(pair.key, "fail", None, size, error=error)
-    return Step(pair.key, "same" if reason is None else "copy", reason, size)
+        return Step(pair.key, "fail", None, size, error=error), pair
+    return Step(pair.key, "same" if reason is None else "copy", reason, size), seen
 
 
 async def _difference(
-    source: ObjectStore,
-    target: ObjectStore,
-    mine: ObjectMeta,
-    theirs: ObjectMeta | None,
-    options: SyncOptions,
-) -> Reason | None:
+    source: ObjectStore, target: ObjectStore, pair: Pair, options: SyncOptions
+) -> tuple[Reason | None, Pair]:
+    mine, theirs = pair.source, pair.target
+    assert mine is not None
     if theirs is None:
-        return "missing"
+        return "missing", pair
     if mine.size != theirs.size:
-        return "size"
+        return "size", pair
     if not mine.size or options.compare == "size":
-        return None
+        return None, pair
     if options.compare == "modified" and theirs.modified_ns > mine.modified_ns:
-        return None
+        return None, pair
     if options.compare == "content":
-        return await _content_difference(source, target, mine, theirs)
+        return await _content_difference(source, target, mine, theirs), pair
     try:
-        there = await known_digest(target, theirs)
+        theirs, there = await known_digest(target, theirs)
     except NotFound:
-        return "missing"
+        return "missing", pair
     except Corrupt:
-        return "damaged"
-    return None if there == await known_digest(source, mine) else "checksum"
+        return "damaged", pair
+    mine, here = await known_digest(source, mine)
+    return None if there == here else "checksum", Pair(pair.key, mine, theirs)
 
 
 async def _content_difference(

@@ -15,7 +15,8 @@ from msgspec import Struct, field
 
 from holdall.core.errors import Corrupt, HoldallError, NotFound, PartialFailure, PreconditionFailed
 from holdall.objects.options import HEAD, DeleteOptions, ListOptions
-from holdall.objects.transfer.copying import Copier, known_digest, read_digest
+from holdall.objects.transfer.copying import Copier
+from holdall.objects.transfer.digests import known_digest, read_digest
 from holdall.objects.transfer.joining import folder_of
 from holdall.objects.transfer.planning import check_places
 from holdall.objects.transfer.results import WORKERS, Failure
@@ -160,7 +161,7 @@ class _Expiry:
         ref = target.root.child(meta.key)
         await self._copier.copy(meta.ref, ref, lambda _: None)
         found, digest = await read_digest(target, ref)
-        if digest != await known_digest(self._store, meta):
+        if digest != (await known_digest(self._store, meta))[1]:
             raise Corrupt(
                 f"{found.ref} is not what {meta.ref} is, which stays where it is", reference=ref
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 
 from holdall.core.errors import Corrupt, HoldallError, NotFound
-from holdall.objects.transfer.copying import check_record, read_digest
+from holdall.objects.transfer.digests import check_record, read_digest
 from holdall.objects.transfer.joining import Listing, Pair, join
 from holdall.objects.transfer.results import Failure, Progress, VerifyReport, check_scope
 
