@@ -142,6 +142,12 @@ def test_every_command_has_help_with_an_example(run: Run, name: str) -> None:
     assert re.search(rf"Examples?:\n(.*\n)*? .*holdall db {name} ", text)
 
 
+@pytest.mark.parametrize("name", sorted(str(one.name) for one in group.registered_commands))
+def test_every_command_is_documented(name: str) -> None:
+    page = Path(__file__).parents[2] / "docs" / "command-line.md"
+    assert re.search(rf"^    holdall db {name} ", page.read_text(), re.MULTILINE)
+
+
 def test_a_database_that_is_not_there_is_no_new_one(run: Run, here: Path) -> None:
     run("db", "search", "none.db", code=1)
     run("db", "count", "none.db", code=1)
