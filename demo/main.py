@@ -1,4 +1,4 @@
-"""Sync a real folder into a store, through the command line: interrupted, resumed, verified.
+"""Sync a real folder into a store, interrupted, resumed, verified; then catalogue it in SQLite.
 
 The folder is the standard library of the Python that runs this: thousands of files. Every figure
 printed is measured in this run; the exit code is not 0 when anything is off. `HOLDALL_DEMO_FOLDER`
@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from catalogue import catalogue
 
 import holdall
 
@@ -132,6 +134,7 @@ def demonstrate(source: str, target: str) -> list[tuple[str, str, str]]:
     seconds = time.perf_counter() - began
     print(f"   store.read({largest.key!r}, start={middle}, end={middle + 16}) = {part!r}")
     row("read a range from Python", f"16 bytes from the middle of {mib(largest.size)}", seconds)
+    catalogue(store, f"{target}.db", row, check)
     store.close()
     return rows
 
@@ -147,7 +150,7 @@ def show(rows: list[tuple[str, str, str]], seconds: float) -> None:
     for cells in rows:
         table.add_row(*cells)
     Console(width=None if sys.stdout.isatty() else 110).print(table)
-    print(f"All went well, in {seconds:.1f} s; the store was removed again.")
+    print(f"All went well, in {seconds:.1f} s; store and database were removed again.")
 
 
 def main() -> int:
