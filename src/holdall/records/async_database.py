@@ -406,6 +406,9 @@ class AsyncDatabase:
     ) -> None:
         await self.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AsyncDatabase, (self.store,)
+
     def __repr__(self) -> str:
         return f"AsyncDatabase({self._store.address!r})"
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, final
 
+import msgspec
+
+from holdall.core.config import literal
 from holdall.objects.contract import plain_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
-
-    import msgspec
 
     from holdall.core.errors import HoldallError
     from holdall.core.runtime import Runtime
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 class RecordStore(ABC):
     """Keeps records under ids. One instance is safe to use from many threads or tasks.
+
+    A pickled one opens the same place again, with secrets that it finds there.
 
     Ids, values and conditions given to it are checked already. What it answers is the caller's:
     who changes it changes nothing in the store.
@@ -156,15 +159,31 @@ class RecordStore(ABC):
         return self._runtime
 
     @final
-    def configuration(self) -> dict[str, Any]:
-        """What opens it again, without secrets that were given as text."""
-        return {"type": self.type, **plain_settings(self._settings)}
+    def config_json(self) -> str:
+        """The configuration as JSON text, without secrets; `holdall.open_database` takes it.
+
+        A secret that was given as a place, `{"env": NAME}` or `{"file": PATH}`, stands there as
+        that place. One that was given as text is left out.
+        """
+        configuration = {"type": self.type, **plain_settings(self._settings)}
+        return msgspec.json.encode(literal(configuration)).decode()
+
+    @final
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.config_json(), type(self._runtime))
+
+
+def _reopen(text: str, runtime_type: type[Runtime]) -> RecordStore:
+    from holdall.records.registry import open_records
+
+    return open_records(msgspec.json.decode(text), runtime_type())
 
 
 class RecordTransaction(RecordStore):
     """A database in which everything counts together, or not at all.
 
-    What it wrote it reads; others see it after `commit`. For one caller at a time.
+    What it wrote it reads; others see it after `commit`. For one caller at a time; a pickled one
+    is the database without the transaction.
     """
 
     @abstractmethod

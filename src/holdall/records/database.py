@@ -277,6 +277,9 @@ class Database:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Database, (self.store,)
+
     def __repr__(self) -> str:
         return f"Database({self.store.address!r})"
 

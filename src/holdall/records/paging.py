@@ -40,7 +40,14 @@ def read_token(query: Query, token: str) -> tuple[Any, ...]:
         body = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         digest, values = msgspec.msgpack.decode(body, type=tuple[str, list[Any]])
         read = tuple(ABSENT if value is None else from_plain(value[0]) for value in values)
-    except (ValueError, TypeError, LookupError, msgspec.MsgspecError, Corrupt) as error:
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        msgspec.MsgspecError,
+        RecursionError,
+        Corrupt,
+    ) as error:
         raise InvalidQuery(f"{token[:40]!r} is no token of a page") from error
     if digest != _digest(query) or len(read) != len(query.sorts) + 1:
         raise InvalidQuery("the token is one of another query: filter and sort must be the same")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -276,6 +277,12 @@ class OneFacts(RecordFacts):
         again = await db.read("a")
         assert again is not None
         assert again.fields == {"list": [1]}
+
+    async def test_a_pickle_opens_the_same_place(self, db: AsyncDatabase) -> None:
+        await db.create(Record({"number": 1}, id="a"))
+        again = self.face(pickle.loads(pickle.dumps(db.store)))  # noqa: S301  # our own
+        assert await again.exists("a")
+        await again.close()
 
     async def test_a_large_record_is_kept(self, db: AsyncDatabase) -> None:
         text = "0123456789abcdef" * 65536
