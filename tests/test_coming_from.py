@@ -13,7 +13,7 @@ from holdall.objects.sources import WriteKeywords
 
 PAGE = Path(__file__).parent.parent / "docs" / "coming-from.md"
 
-# Every name of the two libraries. Methods and fields are written behind their type.
+# Every name of the three libraries. Methods and fields are written behind their type.
 GO = {
     "": "ErrResumeNotSupported GetLocalBasePath GetStoragePath SanitizeS3Prefix AppendingBackend "
     "AzureBlobBackend NewAzureBlobBackend AzureBlobConfig Backend BatchDeleter DirectoryLister "
@@ -56,9 +56,20 @@ FLYTE = {
     "promutils": "Scope NewTestScope",
     "storage": "Options TypeS3 TypeLocal TypeMemory limits.maxDownloadMBs",
 }
+DATAKNOBS = {
+    "": "S3Database Record Query DatabaseFactory bucket prefix region endpoint_url access_key_id "
+    "secret_access_key session_token max_workers cache_ttl multipart_threshold storage_class "
+    "databases",
+    "S3Database": "from_config create read update delete batch_create batch_read batch_delete "
+    "search count select_query",
+    "Record": "get_value fields metadata",
+    "Query": "filter sort limit",
+    "DatabaseFactory": "create",
+}
 PARTS = {
     "## From a Go storage package": GO,
     "## From Flyte's storage layer": FLYTE,
+    "## From dataknobs-data": DATAKNOBS,
 }
 
 

@@ -28,13 +28,22 @@ DatabasePlace: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
 
 # Our own are named here, since asking for entry points reads the metadata of every package.
 _BUILT_IN = {
+    "file": "holdall.records.backends.objects:FileRecords",
     "memory": "holdall.records.backends.memory:MemoryRecords",
+    "objects": "holdall.records.backends.objects:ObjectRecords",
     "postgres": "holdall.records.backends.postgres:PostgresRecords",
+    "s3": "holdall.records.backends.objects:S3Records",
     "sqlite": "holdall.records.backends.sqlite:SqliteRecords",
 }
 _SYNONYMS = {
+    "abfs": "objects",
+    "abfss": "objects",
+    "az": "objects",
+    "gs": "objects",
     "mem": "memory",
     "postgresql": "postgres",
+    "redis": "objects",
+    "rediss": "objects",
     "sqlite3": "sqlite",
 }
 _registered: dict[str, type[RecordStore]] = {}
