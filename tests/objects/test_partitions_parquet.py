@@ -3,32 +3,27 @@
 Paths of this module are patterns, so that what they match is DuckDB's to say and not ours.
 """
 
-import io
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 import holdall
 from holdall.objects import partitions
-
-FIRST = datetime(2024, 2, 28, 20, tzinfo=UTC)
-DAYS = 2  # past the 29th
-EVERY = timedelta(minutes=20)
-ROWS = [FIRST + index * EVERY for index in range(DAYS * 24 * 3)]
-
-
-def write(store: holdall.DataStore, key: str, moments: list[datetime]) -> None:
-    """Write a Parquet file with one row for each moment."""
-    times = pa.array(moments, pa.timestamp("us", tz="UTC"))
-    file = io.BytesIO()
-    pq.write_table(pa.table({"time": times}), file)
-    store.write(key, file.getvalue())
+from objects.measurements import (
+    DAYS,
+    EVERY,
+    FIRST,
+    RANGES,
+    ROWS,
+    read,
+    rows_between,
+    write,
+    write_all,
+)
 
 
 @pytest.fixture
@@ -41,14 +36,7 @@ def place(tmp_path: Path) -> Path:
 def store(place: Path) -> Iterator[holdall.DataStore]:
     """Two files an hour, for two days."""
     with holdall.open({"type": "file", "path": str(place), "durable": False}) as opened:
-        for moment in ROWS:
-            folder = partitions.partition_key("mydb", "cpu", moment)
-            write(opened, f"{folder}/{'a' if moment.minute < 30 else 'b'}.parquet", [moment])
-        # The first file of an hour has two rows: 00 and 20 past.
-        for hour in range(DAYS * 24):
-            moment = FIRST + timedelta(hours=hour)
-            folder = partitions.partition_key("mydb", "cpu", moment)
-            write(opened, f"{folder}/a.parquet", [moment, moment + EVERY])
+        write_all(opened)
         yield opened
 
 
@@ -56,26 +44,13 @@ class Answer:
     """What DuckDB read: its rows, and how many files it says that it opened for them."""
 
     def __init__(self, paths: list[str], start: datetime, end: datetime) -> None:
-        arguments = [paths, start, end]
-        query = (
-            "SELECT epoch_us(time) FROM read_parquet(?) WHERE time >= ? AND time < ? ORDER BY time"
-        )
         # Without the filter, which would let DuckDB leave out what it opened by its statistics.
         scan = "EXPLAIN ANALYZE SELECT * FROM read_parquet(?)"
         with duckdb.connect() as connection:
-            rows = connection.execute(query, arguments).fetchall()
+            self.rows = read(connection, paths, start, end)
             plan = connection.execute(scan, [paths]).fetchall()[0][1]
-        self.rows = [datetime.fromtimestamp(row[0] / 1e6, UTC) for row in rows]
         (files,) = re.findall(r"Total Files Read: ([0-9]+)", plan)
         self.files = int(files)
-
-
-RANGES = [
-    (FIRST, FIRST + timedelta(hours=1), 2),
-    (FIRST + timedelta(minutes=20), FIRST + timedelta(hours=3, microseconds=1), 8),
-    (datetime(2024, 2, 29, tzinfo=UTC), datetime(2024, 3, 1, tzinfo=UTC), 48),
-    (datetime(2024, 2, 28, 22, 40, tzinfo=UTC), datetime(2024, 3, 1, 2, tzinfo=UTC), 4 + 48 + 4),
-]
 
 
 @pytest.mark.parametrize(("start", "end", "files"), RANGES)
@@ -83,7 +58,7 @@ def test_duckdb_reads_the_rows_of_a_range_from_the_files_that_are_needed(
     store: holdall.DataStore, start: datetime, end: datetime, files: int
 ) -> None:
     answer = Answer(partitions.query_paths(store, "mydb", "cpu", start, end), start, end)
-    assert answer.rows == [moment for moment in ROWS if start <= moment < end]
+    assert answer.rows == rows_between(start, end)
     assert answer.files == files
 
 
@@ -93,7 +68,7 @@ def test_duckdb_reads_the_same_from_the_files_that_are_listed(
 ) -> None:
     listed = partitions.partition_files(store, "mydb", "cpu", start, end)
     answer = Answer([partitions.duckdb_path(meta.ref) for meta in listed], start, end)
-    assert answer.rows == [moment for moment in ROWS if start <= moment < end]
+    assert answer.rows == rows_between(start, end)
     assert answer.files == files
 
 
@@ -137,7 +112,7 @@ def test_a_day_that_was_compacted_is_read_with_the_hours_of_another(
         wanted = partitions.query_paths(store, "mydb", "cpu", start, end, compacted=True)
         paths = [pattern for pattern in wanted if matches(pattern)]
     answer = Answer(paths, start, end)
-    assert answer.rows == [moment for moment in ROWS if start <= moment < end]
+    assert answer.rows == rows_between(start, end)
     assert answer.files == 2 + 1
 
 

@@ -1,11 +1,16 @@
 """Stores on the servers behind the tests of remote stores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 
 import holdall
+from holdall.core.runtime.blocking import BlockingRuntime
+from holdall.core.secrets import Secret
+from holdall.objects.backends.redis import RedisSettings, RedisStore
+from holdall.objects.data_store import DataStore
 from servers import (
     azure_server,
     google_server,
@@ -14,6 +19,7 @@ from servers import (
     s3_server,
     versity_server,
 )
+from serving.caches import RedisServer
 from serving.clouds import AzureServer, GoogleServer, S3Server
 
 __all__ = [
@@ -82,3 +88,30 @@ def open_cloud(request: pytest.FixtureRequest) -> Open:
     """Each of the clouds in turn."""
     opener: Open = request.getfixturevalue(request.param)
     return opener
+
+
+@pytest.fixture
+def others(redis_server: RedisServer) -> Iterator[Any]:
+    """Another program that uses the same database."""
+    with redis.Redis.from_url(redis_server.make_empty()) as client:
+        yield client
+
+
+@pytest.fixture
+def opened(redis_server: RedisServer, others: Any) -> Iterator[Open]:
+    """Opens that database, with other settings where a test wants them."""
+    stores: list[DataStore] = []
+
+    def open_store(**more: Any) -> DataStore:
+        known = {
+            "host": "127.0.0.1",
+            "port": redis_server.running.port,
+            "password": Secret(redis_server.password),
+        }
+        store = RedisStore(RedisSettings(**{**known, **more}), BlockingRuntime())
+        stores.append(DataStore(store))
+        return stores[-1]
+
+    yield open_store
+    for store in stores:
+        store.close()

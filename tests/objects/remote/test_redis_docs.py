@@ -29,7 +29,7 @@ def test_the_examples_of_the_page_about_redis_run(
 
 
 def test_the_rights_that_the_page_names_are_the_tested_ones() -> None:
-    tested = (Path(__file__).parent / "test_redis_faults.py").read_text("utf-8")
+    tested = (Path(__file__).parent / "test_redis_refusals.py").read_text("utf-8")
     rights = re.search(r"ACL SETUSER app on >… (.*)", PAGE.read_text("utf-8"))
     assert rights is not None
     assert f'"{rights[1]}"' in tested

@@ -102,36 +102,34 @@ return pin .. '\\n' .. body
 # pin, reader
 RELEASE = script("unpin(KEYS[1], ARGV[1], ARGV[2])")
 
-# keys divided by line breaks, if_match
+# keys as a list of MessagePack, if_match
 DELETE = script(
     """\
-local keys, notes, failed, number, count = {}, {}, {}, 0, 0
+local keys, notes, failed, count = cmsgpack.unpack(ARGV[1]), {}, {}, 0
 local try, match = redis.pcall, ARGV[2]
-for key in string.gmatch(ARGV[1], '[^\\n]+') do
-  local size = try('STRLEN', key)
+for i = 1, #keys do
+  local key = keys[i]
+  local size, why = try('STRLEN', key), nil
   if type(size) == 'table' then
-    failed[#failed + 1] = number .. ' ?' .. size.err
-  else
-    local etag = nil
-    if match ~= '' then
-      local _, current = state(key)
-      if current and current ~= match then etag = current end
-    end
-    if etag then
-      failed[#failed + 1] = number .. ' !' .. etag
-    else
-      if size > PIECE then aside(key, size) end
-      count = count + 1
-      keys[count], notes[count] = key, '.holdall/note/' .. key
-    end
+    why = '?' .. size.err
+  elseif match ~= '' then
+    local _, etag = state(key)
+    if etag and etag ~= match then why = '!' .. etag end
   end
-  number = number + 1
+  if why then
+    failed[#failed + 1] = (i - 1) .. ' ' .. why
+  else
+    if size > PIECE then aside(key, size) end
+    count = count + 1
+    -- In place: no key moves behind one that is still to be looked at.
+    keys[count], notes[count] = key, '.holdall/note/' .. key
+  end
 end
 if count > 0 then
   call('UNLINK', unpack(notes))
-  call('HDEL', '.holdall/times', unpack(keys))
-  call('ZREM', '.holdall/index', unpack(keys))
-  call('UNLINK', unpack(keys))
+  call('HDEL', '.holdall/times', unpack(keys, 1, count))
+  call('ZREM', '.holdall/index', unpack(keys, 1, count))
+  call('UNLINK', unpack(keys, 1, count))
 end
 return table.concat(failed, '\\n')
 """,

@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
+import msgspec
+
 from holdall.core.errors import HoldallError, InvalidKey, NotFound, Unsupported
 from holdall.core.reference import RESERVED_SEGMENT
 from holdall.objects.backends.redis import settings as settings_module
@@ -59,9 +61,8 @@ if TYPE_CHECKING:
 CAPABILITIES = Capabilities(
     resume="staged", durable=False, remote=True, max_object_bytes=MAX_OBJECT_BYTES
 )
-
-
 _RESERVED = f"{RESERVED_SEGMENT}/"
+_encode = msgspec.msgpack.Encoder().encode
 
 
 @final
@@ -198,12 +199,12 @@ class RedisStore(ObjectStore):
     async def delete(
         self, refs: Sequence[Reference], options: DeleteOptions
     ) -> Sequence[DeleteFailure]:
-        keys = [self._key(ref) for ref in refs]
+        keys = self._keys(refs)
         match = match_of(options.if_match)
         failures: list[DeleteFailure] = []
         for at in range(0, len(keys), PAGE_ITEMS):
             batch = refs[at : at + PAGE_ITEMS]
-            args = ("\n".join(keys[at : at + PAGE_ITEMS]).encode(), match)
+            args = (_encode(keys[at : at + PAGE_ITEMS]), match)
             about = batch[0] if len(batch) == 1 else self._root
             try:
                 reply = await self._run(DELETE, args, about)
@@ -265,6 +266,18 @@ class RedisStore(ObjectStore):
         if key.startswith(_RESERVED) and key.split("/", 2)[1] in OWN_NAMES:
             raise InvalidKey(f"{ref} is what the store itself keeps there", reference=ref)
         return key
+
+    def _keys(self, refs: Sequence[Reference]) -> Sequence[str]:
+        """The keys of many references, as `_key` gives that of each."""
+        keys, prefix = [ref.key for ref in refs], self._prefix
+        if (
+            {(ref.scheme, ref.container) for ref in refs} == {self._place}
+            and all(keys)
+            and (not prefix or all(key.startswith(prefix) for key in keys))
+            and _RESERVED not in "\n".join(keys)
+        ):
+            return keys
+        return [self._key(ref) for ref in refs]
 
     def _meta(self, key: str, size: int, note: bytes, etag: str | None, tags: bool) -> ObjectMeta:
         return meta_of(self._root, key[len(self._prefix) :], size, note, etag, tags)
