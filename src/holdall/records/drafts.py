@@ -123,9 +123,7 @@ def shown(row: Stored, fields: Sequence[Path] | None = None) -> Record:
             value = reader(path)(row)
             if value is not ABSENT and not is_special(path):
                 _plant(named, field_path(path), value)
-    record = Record.known(row.id, named, row.metadata, row.version)
-    record.take(row.id, row.created, row.updated, row.version)
-    return record
+    return Record.kept(row.id, named, row.metadata, row.created, row.updated, row.version)
 
 
 def _plant(named: dict[str, Any], path: Path, value: Any) -> None:

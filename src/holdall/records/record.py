@@ -97,30 +97,34 @@ class Record:
 
     def copy(self) -> Record:
         """A record of its own that equals this one."""
-        return self.known(
-            self.id,
-            {name: adopt(value, name) for name, value in self.fields.items()},
-            {name: adopt(value, name) for name, value in self.metadata.items()},
-            self.version,
-            self._given,
-        )
+        record = Record.__new__(Record)
+        record._id = self.id
+        record.fields = {name: adopt(value, name) for name, value in self.fields.items()}
+        record.metadata = {name: adopt(value, name) for name, value in self.metadata.items()}
+        record.version = self.version
+        record._given = self._given
+        return record
 
     @classmethod
-    def known(
+    def kept(
         cls,
-        id: str | None,  # noqa: A002
+        id: str,  # noqa: A002
         fields: dict[str, Any],
         metadata: dict[str, Any],
-        version: str | None,
-        given: tuple[Any, ...] = (),
+        created: datetime,
+        updated: datetime,
+        version: str,
     ) -> Self:
-        """A record of values that were checked already, which are not copied; for databases."""
+        """A record as a database holds it, of values that are not copied; for databases."""
         record = cls.__new__(cls)
         record._id = id
         record.fields = fields
         record.metadata = metadata
         record.version = version
-        record._given = given
+        record._given = (id, created, updated)
+        metadata["id"] = id
+        metadata["created_at"] = created
+        metadata["updated_at"] = updated
         return record
 
     def take(self, id: str, created: datetime, updated: datetime, version: str) -> None:  # noqa: A002
