@@ -165,6 +165,14 @@ def test_what_is_equal(one: Any, other: Any) -> None:
     assert equal(other, one)
 
 
+def test_an_hour_that_the_clocks_show_twice_is_a_moment_like_others() -> None:
+    moment = datetime(2024, 10, 27, 1, 30, tzinfo=UTC)
+    shown = moment.astimezone(ZoneInfo("Europe/Berlin"))
+    assert shown.fold == 1
+    assert equal(shown, moment)
+    assert place(shown) == place(moment)
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -139,8 +139,9 @@ class AsyncDatabase:
                 record.version = version
             try:
                 await self._write(record, "update")
-            except PreconditionFailed:
-                if version is not None:
+            except PreconditionFailed as error:
+                # In a transaction it would fail again: all of that must be done again.
+                if version is not None or error.transient:
                     raise
                 continue
             return record

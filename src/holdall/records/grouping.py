@@ -9,7 +9,7 @@ from holdall.core.errors import InvalidQuery
 from holdall.records.encoding import to_plain
 from holdall.records.paths import ABSENT, parse_path
 from holdall.records.stored import reader
-from holdall.records.values import NUMBER, is_nan, kind_of, place
+from holdall.records.values import NUMBER, is_nan, kind_of, place, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ def _key(value: Any) -> Any:
         return ("list", tuple(map(_key, value)))
     if type(value) is dict:
         return ("dict", frozenset((name, _key(item)) for name, item in value.items()))
-    return (kind_of(value), "nan" if is_nan(value) else value)
+    return (kind_of(value), "nan" if is_nan(value) else plain(value))
 
 
 @final

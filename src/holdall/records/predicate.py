@@ -392,6 +392,9 @@ def _compares(op: Ordering, wanted: Any) -> Test:
     if values.is_nan(wanted):
         return lambda _: False
     compare = _COMPARE[op]
+    if kind == values.INSTANT:
+        moment = values.plain(wanted)
+        return lambda value: kind_of(value) == kind and compare(values.plain(value), moment)
     if kind != values.NUMBER:
         return lambda value: kind_of(value) == kind and compare(value, wanted)
     # A Decimal that is NaN raises when it is ordered; a float is just never before or after.

@@ -28,6 +28,7 @@ DatabasePlace: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
 
 # Our own are named here, since asking for entry points reads the metadata of every package.
 _BUILT_IN = {
+    "delta": "holdall.records.backends.delta:DeltaRecords",
     "file": "holdall.records.backends.objects:FileRecords",
     "memory": "holdall.records.backends.memory:MemoryRecords",
     "objects": "holdall.records.backends.objects:ObjectRecords",
@@ -36,6 +37,8 @@ _BUILT_IN = {
     "sqlite": "holdall.records.backends.sqlite:SqliteRecords",
 }
 _SYNONYMS = {
+    "delta+file": "delta",
+    "delta+s3": "delta",
     "abfs": "objects",
     "abfss": "objects",
     "az": "objects",

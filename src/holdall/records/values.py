@@ -112,7 +112,15 @@ def equal(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(equal, one, other))
     if kind == DICT:
         return one.keys() == other.keys() and all(equal(one[name], other[name]) for name in one)
-    return bool(one == other)
+    return bool(plain(one) == plain(other))
+
+
+def plain(value: Any) -> Any:
+    """A value as Python itself compares it rightly.
+
+    Moments are in UTC: of two zones, Python takes no two for equal that the clocks show twice.
+    """
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
 
 
 def place(value: Any) -> tuple[int, int, Any]:
@@ -124,7 +132,7 @@ def place(value: Any) -> tuple[int, int, Any]:
     kind = kind_of(value)
     if kind == NUMBER:
         return (kind, 0, 0) if is_nan(value) else (kind, 1, value)
-    return (kind, 1, value if ordered(kind) else 0)
+    return (kind, 1, plain(value) if ordered(kind) else 0)
 
 
 def adopt(value: Any, path: str) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 from holdall.records.paths import ABSENT
 from holdall.records.predicate import And, Between, Compares, Equals, In
 from holdall.records.stored import reader
-from holdall.records.values import TEXT, is_nan, kind_of, ordered, place
+from holdall.records.values import TEXT, is_nan, kind_of, ordered, place, plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -63,7 +63,7 @@ class Index:
 
     def equal(self, value: Any) -> AbstractSet[str]:
         """The ids of rows that may equal a value."""
-        return self._ids.get((kind_of(value), value), frozenset())
+        return self._ids.get((kind_of(value), plain(value)), frozenset())
 
     def within(self, node: Compares | Between) -> set[str]:
         """The ids of rows that may lie in a range."""
@@ -91,7 +91,7 @@ def _keys(value: Any) -> Iterable[Any]:
         if one is not ABSENT and not is_nan(one):
             kind = kind_of(one)
             if ordered(kind) or one is None:
-                yield kind, one
+                yield kind, plain(one)
 
 
 @final

@@ -37,6 +37,7 @@ from holdall.records.query import Query, Sort
 from holdall.records.values import kind_of, ordered
 
 _NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
+_TWICE = datetime(2024, 10, 27, 1, 30, tzinfo=UTC)
 _STOCK: list[Any] = [
     None, True, False, 0, 1, -1, 2, 10, 1.0, 1.5, -0.0, 0.1, 9, 2**53, 2**53 + 1, -(2**70), 1e16,
     float("inf"), float("-inf"), float("nan"), Decimal(1), Decimal("1.50"), Decimal("1e30"),
@@ -45,7 +46,8 @@ _STOCK: list[Any] = [
     "a\nb", b"", b"a", b"\xff", b"ab", date(2024, 1, 1), date(1, 1, 1), time(0), time(12, 0, 0, 1),
     _NOON, _NOON + timedelta(microseconds=1), _NOON.replace(tzinfo=None),
     _NOON.astimezone(timezone(timedelta(hours=5, minutes=30))),
-    _NOON.astimezone(ZoneInfo("Europe/Berlin")), UUID(int=1), UUID(int=2**127),
+    _NOON.astimezone(ZoneInfo("Europe/Berlin")), UUID(int=1), UUID(int=2**127), _TWICE,
+    _TWICE.astimezone(ZoneInfo("Europe/Berlin")), _TWICE.astimezone(ZoneInfo("Europe/Paris")),
 ]  # fmt: skip
 _TEXTS = [value for value in _STOCK if isinstance(value, str)]
 _NAMES = ["x", "y", "z", "a b", "x.y", 'q"uote', "it's", "$x", "metadata", "\u00e9", "0"]

@@ -1,0 +1,266 @@
+"""How a database in PostgreSQL is named, and what is said when it cannot be reached."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from holdall.core.errors import (
+    HoldallError,
+    InvalidConfig,
+    NotFound,
+    PermissionDenied,
+    Timeout,
+    Unauthenticated,
+    Unavailable,
+)
+from holdall.core.runtime.blocking import BlockingRuntime
+from holdall.core.runtime.loop import LoopRuntime
+from holdall.core.secrets import Secret
+from holdall.records.async_database import AsyncDatabase
+from holdall.records.backends.postgres import PostgresRecords, PostgresSettings
+from holdall.records.database import Database
+from holdall.records.record import Record
+from records.postgres.conftest import Open
+from serving import databases
+from serving.databases import PostgresServer
+from serving.process import HOST, free_port
+
+Ask = Callable[[str], list[tuple[Any, ...]]]
+
+
+def _said(error: BaseException | None) -> str:
+    """What an error says, and those that it came from."""
+    return "" if error is None else f"{error!r} {error} {_said(error.__cause__)}"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://", {}),
+        ("postgresql://h/d", {"host": "h", "database": "d"}),
+        ("postgresql://h:5433", {"host": "h", "port": 5433}),
+        ("postgresql:///d", {"database": "d"}),
+        (
+            "postgresql://u:p%40ss@[::1]:5433/d%2Fe",
+            {"host": "::1", "port": 5433, "database": "d/e", "user": "u", "password": "p@ss"},
+        ),
+        ("postgresql://%2Frun%2Fpg/d", {"host": "/run/pg", "database": "d"}),
+        ("postgresql://a:1,b:2/d", {"dsn": "postgresql://a:1,b:2/d"}),
+    ],
+)
+def test_an_address_stands_for_settings(url: str, expected: dict[str, Any]) -> None:
+    assert PostgresRecords.settings_of(url) == expected
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"port": 0},
+        {"table": ""},
+        {"table": "x" * 64},
+        {"table": "a\0b"},
+        {"schema": "a\ud800"},
+        {"connections": 0},
+        {"timeout": timedelta(0)},
+        {"connect_timeout": timedelta(milliseconds=999)},
+        {"dsn": Secret("host=x"), "host": "y"},
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidConfig, match=next(iter(wrong))):
+        PostgresRecords.open(PostgresSettings(**wrong), BlockingRuntime())
+
+
+def test_a_port_that_is_none_is_refused_without_the_password() -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        PostgresRecords.settings_of("postgresql://u:hidden@h:port/d")
+    assert "hidden" not in _said(caught.value)
+
+
+def test_a_dsn_opens_all_of_it(options: dict[str, Any], postgres_server: PostgresServer) -> None:
+    dsn = postgres_server.dsn(options["database"])
+    settings = PostgresSettings(dsn=Secret(dsn), table=options["table"])
+    with Database(PostgresRecords.open(settings, BlockingRuntime())) as db:
+        db.create(Record({"x": 1}, id="a"))
+        assert db.exists("a")
+        assert options["database"] in db.store.address
+        assert databases.PASSWORD not in db.store.address
+
+
+def test_a_dsn_that_is_none_is_not_shown() -> None:
+    settings = PostgresSettings(dsn=Secret("postgresql://u:hidden@h/d?nonsense=hidden"))
+    db = Database(PostgresRecords.open(settings, BlockingRuntime()))
+    with pytest.raises(InvalidConfig, match="'dsn'") as caught:
+        db.count()
+    assert "hidden" not in _said(caught.value)
+
+
+def test_a_configuration_holds_no_secret(options: dict[str, Any]) -> None:
+    settings = PostgresSettings(**options, password=Secret("hidden"))
+    store = PostgresRecords.open(settings, BlockingRuntime())
+    assert "hidden" not in store.config_json() + repr(settings) + store.address
+    place = {"env": "PGPASSWORD"}
+    known = PostgresRecords.open(
+        PostgresSettings(**options, password=Secret(place)), BlockingRuntime()
+    )
+    assert str(place).replace("'", '"').replace(" ", "") in known.config_json()
+
+
+def test_an_unreachable_server_is_unavailable_for_now(open_db: Open) -> None:
+    db = open_db(port=free_port())
+    with pytest.raises(Unavailable) as caught:
+        db.count()
+    assert caught.value.transient
+    assert not caught.value.uncertain
+
+
+def test_an_unreachable_server_is_unavailable_on_a_loop(options: dict[str, Any]) -> None:
+    async def count() -> None:
+        settings = PostgresSettings(**{**options, "port": free_port()})
+        async with AsyncDatabase(PostgresRecords.open(settings, LoopRuntime())) as db:
+            await db.count()
+
+    with pytest.raises(Unavailable):
+        asyncio.run(count())
+
+
+@pytest.mark.parametrize("user", [databases.USER, "nobody there"])
+def test_a_wrong_password_is_told_without_it(open_db: Open, user: str) -> None:
+    db = open_db(user=user, password=Secret("hidden"))
+    with pytest.raises(Unauthenticated) as caught:
+        db.count()
+    assert not caught.value.transient
+    assert "hidden" not in _said(caught.value)
+
+
+def test_a_missing_database_is_not_made(open_db: Open) -> None:
+    with pytest.raises(InvalidConfig, match="no_such"):
+        open_db(database="no_such").count()
+
+
+def test_a_missing_schema_is_not_made(open_db: Open) -> None:
+    with pytest.raises(InvalidConfig, match="no_such"):
+        open_db(schema="no_such").count()
+
+
+def test_a_table_may_be_in_another_schema(open_db: Open, ask: Ask) -> None:
+    ask('CREATE SCHEMA IF NOT EXISTS "an other"')
+    open_db(schema="an other", table='ta"ble').create(Record({}, id="a"))
+    assert ask('SELECT id FROM "an other"."ta""ble"') == [("a",)]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "id text PRIMARY KEY, fields json",
+        """id text PRIMARY KEY, fields json NOT NULL, metadata json NOT NULL,
+        created timestamptz NOT NULL, updated timestamptz NOT NULL, version text NOT NULL,
+        odd smallint NOT NULL, data jsonb GENERATED ALWAYS AS (fields::jsonb) STORED""",
+        """id text COLLATE "C" PRIMARY KEY, fields json NOT NULL, metadata json NOT NULL,
+        created timestamptz NOT NULL, updated timestamptz NOT NULL, version text NOT NULL,
+        odd smallint NOT NULL, data jsonb""",
+    ],
+    ids=["others", "ids in another order", "data of its own"],
+)
+def test_a_table_of_something_else_is_left_alone(db: Database, ask: Ask, columns: str) -> None:
+    ask(f"CREATE TABLE TABLE_ ({columns})")
+    with pytest.raises(InvalidConfig, match="table"):
+        db.create(Record({}, id="a"))
+    assert ask("SELECT count(*) FROM TABLE_") == [(0,)]
+
+
+def test_many_may_make_the_table_at_once(open_db: Open) -> None:
+    stores = [open_db() for _ in range(8)]
+    together = threading.Barrier(len(stores))
+    errors: list[BaseException] = []
+
+    def write(db: Database) -> None:
+        together.wait()
+        try:
+            db.create(Record({}))
+        except HoldallError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(db,)) for db in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert stores[0].count() == len(stores)
+
+
+def test_a_table_that_was_removed_is_made_anew(db: Database, ask: Ask) -> None:
+    db.create(Record({}, id="a"))
+    ask("DROP TABLE TABLE_")
+    with pytest.raises(NotFound, match="table"):
+        db.count()
+    assert db.count() == 0
+
+
+def test_a_user_may_read_without_the_right_to_write(
+    db: Database, open_db: Open, ask: Ask, options: dict[str, Any]
+) -> None:
+    reader = f"reader_{options['table']}"
+    db.create(Record({}, id="a"))
+    ask(f"CREATE ROLE {reader} LOGIN PASSWORD 'reads'")
+    ask(f"GRANT SELECT ON TABLE_ TO {reader}")
+    limited = open_db(user=reader, password=Secret("reads"))
+    assert limited.count() == 1
+    with pytest.raises(PermissionDenied):
+        limited.delete("a")
+    assert db.exists("a")
+
+
+def test_a_user_without_rights_makes_no_table(
+    open_db: Open, ask: Ask, options: dict[str, Any]
+) -> None:
+    stranger = f"stranger_{options['table']}"
+    ask(f"CREATE ROLE {stranger} LOGIN PASSWORD 'strange'")
+    ask("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    with pytest.raises(PermissionDenied):
+        open_db(user=stranger, password=Secret("strange")).count()
+
+
+def test_who_finds_all_connections_in_use_is_told(open_db: Open) -> None:
+    db = open_db(connections=1, timeout=timedelta(milliseconds=500))
+    with db.transaction(), pytest.raises(Timeout, match="'connections'"):
+        db.count()
+    assert db.count() == 0
+
+
+def test_a_database_may_be_used_on_one_loop_after_another(options: dict[str, Any]) -> None:
+    db = AsyncDatabase(PostgresRecords.open(PostgresSettings(**options), LoopRuntime()))
+
+    async def write(id_: str) -> int:
+        await db.create(Record({}, id=id_))
+        return await db.count()
+
+    async def end() -> None:
+        await db.close()
+
+    assert [asyncio.run(write(id_)) for id_ in ("a", "b")] == [1, 2]
+    asyncio.run(end())
+
+
+def test_the_next_call_after_a_restart_goes_on(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", databases.PASSWORD)
+    with databases.cluster(tmp_path) as data:
+        with databases.started(data, tmp_path) as server:
+            port = server.port
+            settings = PostgresSettings(
+                host=HOST, port=port, database="postgres", user=databases.USER
+            )
+            db = Database(PostgresRecords.open(settings, BlockingRuntime()))
+            db.create(Record({}, id="a"))
+        with pytest.raises(Unavailable):
+            db.read("a")
+        with databases.started(data, tmp_path, port):
+            assert db.exists("a")
+            db.close()
