@@ -1,0 +1,117 @@
+"""The objects of records, one by one."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from holdall.core.errors import Corrupt, LimitExceeded, NotFound, PreconditionFailed
+from holdall.objects.options import GetOptions, ListOptions
+from holdall.records.backends.objects.bodies import Held, row_of
+from holdall.records.backends.objects.keys import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from holdall.core.reference import Reference
+    from holdall.objects.contract import ObjectStore
+    from holdall.objects.results import ObjectMeta, Page
+    from holdall.records.backends.objects.settings import RecordsOnObjects
+    from holdall.records.backends.objects.shelf import Shelf
+    from holdall.records.stored import Stored
+
+_LISTING = ListOptions(delimiter=True, etags=True)
+_READ_TRIES = 5
+
+T = TypeVar("T")
+
+
+class Access:
+    """Reads records, and says where they are.
+
+    Args:
+        store: The store of objects; records lie right under its root.
+        settings: The database's.
+        shelf: What is kept in memory.
+    """
+
+    def __init__(self, store: ObjectStore, settings: RecordsOnObjects, shelf: Shelf) -> None:
+        self.store = store
+        self.runtime = store.runtime
+        self.settings = settings
+        self.workers = settings.max_workers
+        self.shelf = shelf
+        self._options = GetOptions(max_size=settings.max_record)
+
+    def ref(self, id: str) -> Reference:  # noqa: A002
+        """The address of a record's object.
+
+        Raises:
+            InvalidKey: The store cannot hold it; names the limit.
+        """
+        return self.store.root.child(name_of(id))
+
+    async def held(self, id: str) -> Held | None:  # noqa: A002
+        """Read the object of a record; None when there is none."""
+        ref = self.ref(id)
+        for _ in range(_READ_TRIES):
+            try:
+                stream = await self.store.get(ref, self._options)
+                meta, body = stream.meta, await stream.read_all()
+            except NotFound:
+                self.shelf.drop(id)
+                return None
+            except PreconditionFailed:
+                continue  # another writer came between the parts of a large one
+            except LimitExceeded as error:
+                raise LimitExceeded(
+                    f"{error}; the setting 'max_record' of the database says so", reference=ref
+                ) from error
+            held = held_of(meta, body)
+            if self.shelf.active:
+                self.shelf.keep(id, held)
+            return held
+        raise PreconditionFailed(
+            f"{ref} was changed by others each of {_READ_TRIES} times it was read", reference=ref
+        )
+
+    async def row(self, id: str) -> Stored | None:  # noqa: A002
+        """Read a record; None when there is none.
+
+        Raises:
+            Corrupt: Its object holds no record.
+        """
+        held = await self.held(id)
+        return None if held is None else row_of(id, held, self.ref)
+
+    async def pages(self) -> AsyncIterator[Page]:
+        """List what lies right under the root, with etags."""
+        options = _LISTING
+        while True:
+            page = await self.store.list(self.store.root, options)
+            yield page
+            if page.token is None:
+                return
+            options = ListOptions(delimiter=True, etags=True, token=page.token)
+
+
+def held_of(meta: ObjectMeta, body: bytes) -> Held:
+    """The object with these bytes.
+
+    Raises:
+        Corrupt: The store says no etag of it, which is the record's version.
+    """
+    if not meta.etag:
+        raise Corrupt(f"{meta.ref}: the store answers no etag", reference=meta.ref)
+    return Held(meta.etag, meta.modified_ns, body)
+
+
+@asynccontextmanager
+async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Close an asynchronous iterator when its block ends, so that what it began has ended."""
+    try:
+        yield items
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()

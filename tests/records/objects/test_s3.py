@@ -1,0 +1,179 @@
+"""`S3Database` as dataknobs-data has it, against a server of S3."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from holdall.core.errors import InvalidConfig
+from holdall.core.runtime.blocking import BlockingRuntime
+from holdall.core.secrets import Secret
+from holdall.records.backends.objects import (
+    FileRecords,
+    FileRecordSettings,
+    ObjectRecords,
+    ObjectRecordSettings,
+    S3Records,
+)
+from holdall.records.query import Query
+from holdall.records.record import Record
+from holdall.records.s3 import S3Database
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from serving.clouds import S3Server
+
+
+@pytest.fixture
+def config(s3_server: S3Server) -> dict[str, Any]:
+    """What opens a fresh bucket, in the words of dataknobs-data."""
+    return {
+        "bucket": s3_server.make_container("database"),
+        "prefix": "app/records/",
+        "region": "us-east-1",
+        "endpoint_url": s3_server.endpoint,
+        "access_key_id": s3_server.access_key_id,
+        "secret_access_key": s3_server.secret_access_key,
+        "max_workers": 4,
+        "cache_ttl": 60,
+        "multipart_threshold": 5 * 1024 * 1024,
+    }
+
+
+def test_the_code_of_its_page_runs(config: dict[str, Any]) -> None:
+    db = S3Database.from_config(config)
+    record = Record({"id": "user-123", "name": "Alice", "email": "alice@example.com"})
+    record_id = db.create(record)
+    retrieved = db.read(record_id)
+    assert retrieved is not None
+    assert retrieved.get_value("name") == "Alice"
+    record.fields["email"] = "alice.smith@example.com"
+    db.update(record_id, record)
+    assert db.delete(record_id)
+
+    records = [
+        Record({"id": f"user-{i}", "name": f"User {i}", "active": i % 2 == 0}) for i in range(40)
+    ]
+    ids = db.batch_create(records)
+    assert db.batch_read(ids[:20]) == records[:20]
+    assert db.batch_delete(ids[20:]) == [True] * 20
+    query = Query().filter("active", "=", True).sort("name", "DESC").limit(3)
+    assert [one.id for one in db.search(query)] == ["user-8", "user-6", "user-4"]
+    assert db.count() == 20
+
+
+def test_the_objects_are_where_its_page_says(config: dict[str, Any], s3_server: S3Server) -> None:
+    db = S3Database.from_config({**config, "storage_class": "STANDARD_IA"})
+    record = Record({"name": "Important Document"}, id="a")
+    record.metadata["created_by"] = "admin"
+    record.metadata["version"] = "1.0"
+    record.metadata["department"] = "Engineering"
+    db.create(record)
+    client, where = s3_server.client(), {"Bucket": config["bucket"], "Key": "app/records/a.json"}
+    found = client.get_object(**where)
+    assert found["ContentType"] == "application/json"
+    assert found["StorageClass"] == "STANDARD_IA"
+    assert json.loads(found["Body"].read())["fields"] == {"name": "Important Document"}
+    tags = {one["Key"]: one["Value"] for one in client.get_object_tagging(**where)["TagSet"]}
+    assert set(tags) == {"id", "created_at", "updated_at", "created_by", "version", "department"}
+    assert tags["department"] == "Engineering"
+
+
+def test_a_large_record_goes_up_in_parts(config: dict[str, Any], s3_server: S3Server) -> None:
+    db = S3Database.from_config(config)
+    record = Record({"id": "large-file", "data": "x" * (10 * 1024 * 1024)})
+    db.create(record)
+    key = "app/records/large-file.json"
+    etag = s3_server.client().head_object(Bucket=config["bucket"], Key=key)["ETag"]
+    assert "-" in etag
+    assert db.all() == [record]
+    record.fields["data"] = "y"
+    db.update(record)
+    assert db.read("large-file") == record
+
+
+def test_opening_asks_nothing_and_makes_no_bucket(
+    config: dict[str, Any], s3_server: S3Server
+) -> None:
+    db = S3Database.from_config({**config, "bucket": "mistyped"})
+    for call in (db.count, db.all, lambda: db.create(Record({}))):
+        with pytest.raises(InvalidConfig, match="no such bucket"):
+            call()
+    names = [one["Name"] for one in s3_server.client().list_buckets()["Buckets"]]
+    assert "mistyped" not in names
+
+
+def test_a_setting_that_cannot_be_is_named() -> None:
+    with pytest.raises(InvalidConfig, match="bucket"):
+        S3Database.from_config({"prefix": "x/"})
+    with pytest.raises(InvalidConfig, match="max_worker"):
+        S3Database.from_config({"bucket": "b", "max_worker": 3})
+    with pytest.raises(InvalidConfig, match="max_workers"):
+        S3Database.from_config({"bucket": "b", "max_workers": 0})
+    with pytest.raises(InvalidConfig, match="secret_access_key"):
+        S3Database.from_config({"bucket": "b", "access_key_id": "id"})
+
+
+def test_a_file_of_settings_opens_it(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_BUCKET", config["bucket"])
+    path = tmp_path / "s3.json"
+    path.write_text(json.dumps({**config, "bucket": "${MY_BUCKET}", "prefix": "${NONE:data/}"}))
+    db = S3Database.from_config(path)
+    db.create(Record({}, id="a"))
+    assert db.store.address == f"s3://{config['bucket']}/data"
+
+
+def test_no_secret_is_shown() -> None:
+    db = S3Database.from_config(
+        {"bucket": "b", "access_key_id": "AKIDTOLD", "secret_access_key": "hush-hush"}
+    )
+    shown = f"{db!r} {db.store.settings!r} {db.store.config_json()} {vars(db.store)!r}"
+    assert "hush-hush" not in shown
+    url = "s3://AKIDTOLD:hush-hush@bucket/prefix"
+    store = ObjectRecords.open(ObjectRecordSettings(store=url), BlockingRuntime())
+    assert "hush-hush" not in f"{store.settings!r} {store.config_json()} {store.address}"
+    place = {"type": "s3", "bucket": "b", "access_key": "id", "secret_key": "hush-hush"}
+    store = ObjectRecords.open(ObjectRecordSettings(store=place), BlockingRuntime())
+    assert "hush-hush" not in f"{store.settings!r} {store.config_json()} {store.address}"
+
+
+def test_an_address_says_where_the_records_are() -> None:
+    assert S3Records.settings_of("s3://bucket/a/b/") == {"bucket": "bucket", "prefix": "a/b"}
+    found = S3Records.settings_of("s3://id:a%2Fb@bucket")
+    assert found["access_key_id"] == "id"
+    assert found["secret_access_key"] == "a/b"
+    with pytest.raises(InvalidConfig, match="key:secret"):
+        S3Records.settings_of("s3://id@bucket")
+    assert ObjectRecords.settings_of("az://c/p") == {"store": "az://c/p"}
+    assert FileRecords.settings_of("file:///srv/records/") == {"path": "/srv/records"}
+
+
+def test_a_folder_is_opened_by_its_path(tmp_path: Path) -> None:
+    settings = FileRecordSettings(path=str(tmp_path / "${x}"))
+    store = FileRecords.open(settings, BlockingRuntime())
+    assert store.address == f"file://{tmp_path}/${{x}}"
+    again = pickle.loads(pickle.dumps(store))
+    assert (type(again), again.settings) == (FileRecords, store.settings)
+
+
+def test_a_database_on_any_store_is_pickled() -> None:
+    place = {"type": "az", "container": "c", "account_name": "a", "prefix": "${x}"}
+    store = ObjectRecords.open(ObjectRecordSettings(store=place, max_workers=3), BlockingRuntime())
+    again = pickle.loads(pickle.dumps(store))
+    assert (again.settings, again.address) == (store.settings, store.address)
+
+
+def test_a_secret_may_be_named_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "hush-hush")
+    db = S3Database.from_config(
+        {"bucket": "b", "access_key_id": "id", "secret_access_key": {"env": "MY_KEY"}}
+    )
+    assert json.loads(db.store.config_json())["secret_access_key"] == {"env": "MY_KEY"}
+    settings = db.store.settings
+    assert isinstance(settings.secret_access_key, Secret)  # type: ignore[attr-defined]

@@ -1,0 +1,285 @@
+"""What a search asks of the store."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from holdall.core.errors import Corrupt, PartialFailure, PermissionDenied
+from holdall.records.query import F, Query
+from holdall.records.record import Record
+from holdall.testing.layers.faults import Fault, FaultRule
+
+if TYPE_CHECKING:
+    from records.objects.places import Place
+
+_EVEN = Query().filter("half", "=", 0).sort("number", "desc")
+
+
+def test_the_first_search_reads_each_record_once(place: Place) -> None:
+    place.fill(50)
+    reader = place.open(snapshot=False)
+    assert reader.asked(lambda: reader.db.search(_EVEN)) == {"list": 1, "get": 50}
+
+
+def test_the_second_search_only_lists(place: Place) -> None:
+    place.fill(50)
+    reader = place.open(snapshot=False)
+    first = reader.db.search(_EVEN)
+    assert reader.asked(lambda: reader.db.search(_EVEN)) == {"list": 1}
+    assert reader.db.search(_EVEN) == first
+    assert reader.asked(lambda: reader.db.count(_EVEN)) == {"list": 1}
+
+
+def test_a_record_that_another_one_wrote_is_read_once(place: Place) -> None:
+    place.fill(50)
+    reader, writer = place.open(snapshot=False), place.open()
+    reader.db.search(_EVEN)
+    writer.db.upsert(Record({"number": 99, "half": 0}, id="0001"))
+    found = reader.asked(lambda: reader.db.search(_EVEN))
+    assert found == {"list": 1, "get": 1}
+    assert next(one.id for one in reader.db.search(_EVEN)) == "0001"
+    assert reader.asked(lambda: reader.db.search(_EVEN)) == {"list": 1}
+
+
+def test_a_record_that_another_one_deleted_is_gone(place: Place) -> None:
+    place.fill(3)
+    reader, writer = place.open(), place.open()
+    reader.db.all()
+    writer.db.delete("0001")
+    assert [one.id for one in reader.db.all()] == ["0000", "0002"]
+
+
+def test_what_it_wrote_itself_is_not_read_again(place: Place) -> None:
+    place.fill(3)
+    reader = place.open()
+    reader.db.all()
+    reader.db.create(Record({"number": 3}, id="0003"))
+    assert reader.asked(reader.db.all) == {"list": 1}
+    assert reader.db.all()[3].fields == {"number": 3}
+
+
+def test_an_id_that_is_named_is_one_request(place: Place) -> None:
+    place.fill(50)
+    reader = place.open()
+    query = Query().filter((F("id") == "0007") & (F("half") == 1))
+    assert reader.asked(lambda: reader.db.search(query)) == {"get": 1}
+    assert [one.id for one in reader.db.search(query)] == ["0007"]
+    assert reader.asked(lambda: reader.db.count(query)) == {"get": 1}
+    assert reader.db.search(Query().filter("id", "=", "none")) == []
+
+
+def test_ids_that_are_named_are_a_request_each(place: Place) -> None:
+    place.fill(50)
+    reader = place.open()
+    query = Query().filter("id", "in", ["0007", "0003", "none", "x" * 900]).sort("id", "desc")
+    assert [one.id for one in reader.db.search(query)] == ["0007", "0003"]
+    assert reader.asked(lambda: reader.db.search(query)) == {"get": 3}
+
+
+def test_what_the_id_tells_is_not_read(place: Place) -> None:
+    place.fill(200)
+    reader = place.open()
+    some = (F("id") >= "0100") & ~(F("id").endswith("7") | F("id").is_in(["0101", 3]))
+    assert reader.asked(lambda: reader.db.count(Query().filter(some))) == {"list": 1}
+    assert reader.db.count(Query().filter(some)) == 89
+    query = Query().filter(some & (F("half") == 1) & (F("id") < "0110")).sort("number", "desc")
+    assert reader.asked(lambda: reader.db.search(query)) == {"list": 1, "get": 8}
+    assert [one.id for one in reader.db.search(query)] == ["0109", "0105", "0103"]
+    assert [one.id for one in reader.db.stream_read(query, size=1)] == ["0109", "0105", "0103"]
+    nothing = Query().filter(F("id").missing())
+    assert reader.asked(lambda: reader.db.search(nothing)) == {"list": 1}
+
+
+def test_a_limit_reads_few(place: Place) -> None:
+    place.fill(200)
+    reader = place.open()
+    assert reader.asked(lambda: reader.db.search(Query().limit(5))) == {"list": 1, "get": 5}
+    query = Query().sort("id", "desc").offset(10).limit(5)
+    assert reader.asked(lambda: reader.db.search(query)) == {"list": 1, "get": 15}
+    assert [one.id for one in reader.db.search(query)] == [f"{at:04}" for at in range(189, 184, -1)]
+    some = Query().filter("half", "=", 1).limit(5)
+    assert reader.asked(lambda: reader.db.search(some))["get"] < 50
+
+
+def test_a_count_is_answered_from_the_last_listing(place: Place) -> None:
+    place.fill(50)
+    reader = place.open()
+    assert reader.asked(reader.db.count) == {"list": 1}
+    assert reader.asked(reader.db.count) == {}
+    reader.db.create(Record({}, id="new"))
+    assert reader.asked(reader.db.count) == {"list": 1}
+    reader.db.delete("new")
+    assert reader.db.count() == 50
+
+
+def test_a_search_counts_too(place: Place) -> None:
+    place.fill(5)
+    reader = place.open()
+    reader.db.all()
+    assert reader.asked(reader.db.count) == {}
+
+
+def test_without_time_to_live_each_count_asks(place: Place) -> None:
+    place.fill(5)
+    reader = place.open(cache_ttl=timedelta(0))
+    for _ in range(2):
+        assert reader.asked(reader.db.count) == {"list": 1}
+
+
+@pytest.mark.parametrize("query", [Query(), _EVEN, Query().sort("id", "desc")])
+def test_a_stream_lists_once(place: Place, query: Query) -> None:
+    place.fill(100)
+    reader = place.open(snapshot=False)
+    numbers: list[int] = []
+
+    def stream() -> None:
+        numbers.extend(one.fields["number"] for one in reader.db.stream_read(query, size=7))
+
+    assert reader.asked(stream) == {"list": 1, "get": 100}
+    assert numbers == [one.fields["number"] for one in place.open().db.search(query)]
+
+
+def test_a_page_asked_for_again_is_the_same(place: Place) -> None:
+    place.fill(30)
+    db = place.open().db
+    first = db.page(_EVEN, size=4)
+    assert db.page(_EVEN, first.token, 4).records == db.page(_EVEN, first.token, 4).records
+    other = place.open().db
+    assert other.page(_EVEN, first.token, 4).records == db.page(_EVEN, first.token, 4).records
+
+
+def test_many_searches_may_be_on_their_way(place: Place) -> None:
+    place.fill(20)
+    db = place.open().db
+    queries = [Query().filter("number", ">=", at).sort("number") for at in range(12)]
+    streams = [db.stream_read(query, size=3) for query in queries]
+    numbers: list[list[int]] = [[] for _ in queries]
+    for _ in range(20):
+        for stream, found in zip(streams, numbers, strict=True):
+            record = next(stream, None)
+            if record is not None:
+                found.append(record.fields["number"])
+    assert numbers == [list(range(at, 20)) for at in range(12)]
+
+
+def test_nothing_is_kept_in_memory_where_that_is_said(place: Place) -> None:
+    place.fill(40)
+    reader = place.open(memory=0)
+    for _ in range(2):
+        assert reader.asked(lambda: reader.db.search(_EVEN)) == {"list": 1, "get": 40}
+
+
+def test_what_does_not_fit_in_memory_is_read_again(place: Place) -> None:
+    place.fill(40)
+    reader = place.open(memory=12_000, snapshot=False)
+    first = reader.db.search(_EVEN)
+    asked = reader.asked(lambda: reader.db.search(_EVEN))
+    assert 0 < asked["get"] < 40
+    assert reader.db.search(_EVEN) == first
+
+
+def test_records_in_a_folder_below_are_others(place: Place) -> None:
+    place.fill(2)
+    inner = place.objects()
+    inner.write("inner/0000.json", b"{}")
+    db = place.open().db
+    assert db.count() == 2
+    assert len(db.all()) == 2
+    assert db.clear() == 2
+    assert inner.exists("inner/0000.json")
+
+
+def test_what_is_no_record_is_passed_over_with_a_warning(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.fill(2)
+    objects = place.objects()
+    objects.write("notes.txt", b"not JSON")
+    objects.write("%41.json", b"not JSON")
+    db = place.open().db
+    with caplog.at_level(logging.WARNING):
+        assert len(db.all()) == 2
+        db.all()
+    (warning,) = caplog.records
+    assert warning.message == (
+        f"{place.url}: 2 objects are passed over, as their names are none of records; "
+        "the first is '%41.json'"
+    )
+    assert db.clear() == 2
+    assert objects.exists("notes.txt")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"{}", b'{"id": "0001"}', b'{"id": "other", "fields": {}}', b"\xff"]
+)
+def test_a_damaged_record_is_an_error_that_names_it(place: Place, body: bytes) -> None:
+    place.fill(3)
+    db = place.open().db
+    db.all()
+    place.objects().write("0001.json", body)
+    for search in (db.all, lambda: db.count(_EVEN), lambda: db.read("0001")):
+        with pytest.raises(Corrupt, match=r"0001\.json"):
+            search()
+    assert db.read("0000") is not None
+    assert db.delete("0001")
+    assert len(db.all()) == 2
+
+
+def test_a_search_names_all_records_that_it_cannot_read(place: Place) -> None:
+    place.fill(60)
+    db = place.open().db
+    for at in (3, 40):
+        place.objects().write(f"{at:04}.json", b"damaged")
+    with pytest.raises(Corrupt) as caught:
+        db.search(_EVEN)
+    assert isinstance(caught.value, PartialFailure)
+    assert [str(one.reference) for one in caught.value.errors] == [
+        f"{place.url}/0003.json",
+        f"{place.url}/0040.json",
+    ]
+    assert len(db.search(Query().limit(3))) == 3
+
+
+def test_who_may_read_nothing_is_told_soon(place: Place) -> None:
+    place.fill(700)
+    refused = FaultRule(fault=Fault(error=PermissionDenied), operation="get", times=None)
+    process = place.open([refused], snapshot=False)
+    with pytest.raises(PermissionDenied):
+        process.db.all()
+    assert process.wire.seen["get"] < 600
+
+
+def test_a_record_that_another_program_wrote_is_read(place: Place) -> None:
+    place.objects().write("a.json", b'{"id": "a", "fields": {"x": [1, {"y": null}]}, "more": 1}')
+    read = place.open().db.all()
+    assert [one.fields for one in read] == [{"x": [1, {"y": None}]}]
+    assert read[0].metadata["created_at"] == read[0].metadata["updated_at"]
+
+
+def test_of_searches_at_the_same_time_one_reads(place: Place) -> None:
+    place.fill(100)
+    reader = place.open(snapshot=False)
+
+    def search_four_times() -> None:
+        with ThreadPoolExecutor(4) as pool:
+            for found in pool.map(lambda _: reader.db.search(_EVEN), range(4)):
+                assert len(found) == 50
+
+    assert reader.asked(search_four_times) == {"list": 4, "get": 100}
+
+
+def test_moments_that_another_program_wrote_are_in_utc(place: Place) -> None:
+    place.objects().write(
+        "a.json",
+        b'{"id": "a", "fields": {}, "created_at": "2024-01-01T00:00:00", '
+        b'"updated_at": "2024-01-01T05:30:00+05:00"}',
+    )
+    (read,) = place.open().db.all()
+    assert read.metadata["created_at"] == datetime(2024, 1, 1, tzinfo=UTC)
+    assert read.metadata["updated_at"] == datetime(2024, 1, 1, 0, 30, tzinfo=UTC)
+    assert read.metadata["updated_at"].tzinfo is UTC
