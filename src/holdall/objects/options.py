@@ -61,6 +61,9 @@ class GetOptions(Struct, frozen=True, kw_only=True):
         max_size: Refuse a range longer than this many bytes with `LimitExceeded`, before the
             body; None or 0 sets no limit.
         tags: Whether the answer's `meta.tags` must be filled in.
+        steady: Whether a body that comes whole with the answer must be of one moment, although
+            another program may change a file in place. A store that is `local` looks once more
+            after it has read, and hands out in pieces (`whole` is None) what changed meanwhile.
     """
 
     start: int = 0
@@ -68,6 +71,7 @@ class GetOptions(Struct, frozen=True, kw_only=True):
     if_match: str | None = None
     max_size: int | None = None
     tags: bool = False
+    steady: bool = False
 
     def span(self, size: int, reference: Reference) -> tuple[int, int]:
         """Answer first byte and byte after the last one, for an object of this size.
@@ -184,6 +188,8 @@ def check_write(options: WriteOptions, capabilities: Capabilities, reference: Re
         return
     if options.if_none_match not in {None, "*"}:
         raise Unsupported("if_none_match takes only '*': write if there is no object")
+    if not (options.metadata or options.tags or options.content_type or options.storage_class):
+        return
     for what, given, held in (
         ("metadata", options.metadata, capabilities.metadata),
         ("tags", options.tags, capabilities.tags),

@@ -10,7 +10,7 @@ import pytest
 import holdall
 from holdall.core.errors import Corrupt, NotFound, Timeout
 from holdall.core.runtime.blocking import drive
-from holdall.objects.options import COPY, GET, WRITE
+from holdall.objects.options import COPY, GET, WRITE, GetOptions
 from objects.local.conftest import OpenStore, descriptors, left_over
 
 SIZE = 3_000_000
@@ -30,6 +30,29 @@ def test_a_file_cut_while_it_is_streamed_is_an_error(store: holdall.DataStore, p
     assert len(next(chunks)) == 500_000
     with pytest.raises(Corrupt, match="changed the file in place"):
         next(chunks)
+
+
+def test_a_steady_body_that_nobody_changes_comes_whole(store: holdall.DataStore) -> None:
+    store.write("small", b"bytes")
+    stream = drive(store.store.get(store.reference("small"), GetOptions(steady=True)))
+    assert stream.whole == b"bytes"
+
+
+def test_a_steady_body_that_changes_while_it_is_read_comes_in_pieces(
+    store: holdall.DataStore, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write("small", b"bytes")
+    real = os.pread
+
+    def changing(*args: int) -> bytes:
+        data = real(*args)
+        os.utime(place / "small", (5, 5))
+        return data
+
+    monkeypatch.setattr(os, "pread", changing)
+    stream = drive(store.store.get(store.reference("small"), GetOptions(steady=True)))
+    assert stream.whole is None
+    assert drive(stream.read_all()) == b"bytes"
 
 
 def test_a_stream_that_is_left_is_closed(store: holdall.DataStore) -> None:

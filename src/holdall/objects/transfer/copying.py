@@ -30,7 +30,7 @@ from holdall.objects.options import (
     check_write,
 )
 from holdall.objects.results import ObjectMeta
-from holdall.objects.transfer.digests import Digest
+from holdall.objects.transfer.digests import Digest, digest_of
 from holdall.objects.transfer.staged import Staged
 from holdall.objects.transfer.trying import Tries
 
@@ -99,6 +99,8 @@ class Copier:
         self._target = target
         self._staged = Staged(target, folder)
         self._tags = tags
+        steady = source.capabilities.local
+        self._asked = GetOptions(tags=tags, steady=steady) if tags or steady else GET
         self._content_type = content_type
         self._metadata = metadata
 
@@ -116,18 +118,21 @@ class Copier:
             PreconditionFailed: The source changed meanwhile.
             Corrupt: The source does not have the bytes that were recorded for it.
         """
-        stream = await self._source.get(source, GetOptions(tags=True) if self._tags else GET)
-        async with stream:
-            if stream.length > PART_BYTES:
-                return await self._copy_large(stream, target, moved)
-            data = await stream.read_all()
-        digest = Digest(self._target.runtime)
-        await digest.add(data)
-        sha256 = digest.text()
-        await self._check_source(stream.meta, len(data), sha256)
-        meta = await self._target.put(target, data, self._options(stream.meta, target, sha256))
+        stream = await self._source.get(source, self._asked)
+        data = stream.whole
+        if data is None or len(data) > PART_BYTES:
+            async with stream:
+                if stream.length > PART_BYTES:
+                    return await self._copy_large(stream, target, moved)
+                data = await stream.read_all()
+        sha256 = await digest_of(data, self._target.runtime)
+        found = stream.meta
+        if stream.whole is None:
+            await self._check_unchanged(found, len(data))
+        _check_bytes(found, len(data), sha256)
+        meta = await self._target.put(target, data, self._options(found, target, sha256))
         moved(len(data))
-        return Copied(meta, 0, stream.meta)
+        return Copied(meta, 0, found)
 
     async def _copy_large(
         self, stream: ObjectStream, target: Reference, tell: Callable[[int], object]
@@ -213,8 +218,10 @@ class Copier:
                     await digest.add(view[len(seen) :])
                 at += len(chunk)
                 moved.add(len(chunk))
-            await self._check_source(stream.meta, at, digest.text())
-            return await self._commit(upload, at, digest.text())
+            sha256 = digest.text()
+            await self._check_unchanged(stream.meta, at)
+            _check_bytes(stream.meta, at, sha256)
+            return await self._commit(upload, at, sha256)
         except (Corrupt, PreconditionFailed, KeyConflict):
             # These bytes can become nothing. After any other error they are left for a resume.
             if begun:
@@ -261,14 +268,8 @@ class Copier:
                 await tries.again(error)
                 lost = error
 
-    async def _check_source(self, meta: ObjectMeta, size: int, sha256: str) -> None:
-        """Raise unless what was read is the object that was opened, and still there."""
-        if size != meta.size:
-            raise PreconditionFailed(
-                f"{meta.ref} had {meta.size} bytes and gave {size}: it changed while it was "
-                "copied; sync again",
-                reference=meta.ref,
-            )
+    async def _check_unchanged(self, meta: ObjectMeta, size: int) -> None:
+        """Raise unless an object whose body came in pieces is still the one that was opened."""
         # Services replace objects whole. A file may be changed in place while it is read; and
         # beside the copy of a large object the question costs nothing.
         if self._source.capabilities.local or size > PART_BYTES:
@@ -277,12 +278,6 @@ class Copier:
                 raise PreconditionFailed(
                     f"{meta.ref} changed while it was copied; sync again", reference=meta.ref
                 )
-        if meta.sha256 is not None and meta.sha256 != sha256:
-            raise Corrupt(
-                f"{meta.ref} is damaged: its bytes have SHA-256 {sha256}, and {meta.sha256} was "
-                "recorded when it was written. It is not copied",
-                reference=meta.ref,
-            )
 
     def _options(
         self, meta: ObjectMeta, target: Reference, sha256: str | None = None
@@ -298,3 +293,19 @@ class Copier:
         except (ValueError, TypeError) as error:
             raise Unsupported(f"{target}: {error}", reference=target) from error
         return options
+
+
+def _check_bytes(meta: ObjectMeta, size: int, sha256: str) -> None:
+    """Raise unless what was read is as much as was announced, and what was recorded."""
+    if size != meta.size:
+        raise PreconditionFailed(
+            f"{meta.ref} had {meta.size} bytes and gave {size}: it changed while it was "
+            "copied; sync again",
+            reference=meta.ref,
+        )
+    if meta.sha256 is not None and meta.sha256 != sha256:
+        raise Corrupt(
+            f"{meta.ref} is damaged: its bytes have SHA-256 {sha256}, and {meta.sha256} was "
+            "recorded when it was written. It is not copied",
+            reference=meta.ref,
+        )

@@ -36,6 +36,13 @@ class Digest:
         return self._hash.hexdigest()
 
 
+async def digest_of(data: bytes, runtime: Runtime) -> str:
+    """Answer the SHA-256 of bytes that are all there, hexadecimal."""
+    if runtime.blocking or len(data) < _INLINE_BYTES:
+        return hashlib.sha256(data).hexdigest()
+    return (await runtime.call(hashlib.sha256, None, data)).hexdigest()
+
+
 async def read_digest(store: ObjectStore, ref: Reference) -> tuple[ObjectMeta, str]:
     """Read an object, one part in memory at a time; answer what is known of it and its SHA-256."""
     digest = Digest(store.runtime)

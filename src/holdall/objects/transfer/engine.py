@@ -177,7 +177,7 @@ class Sync:
                 self._report.extra += 1
             return
         begun_ns = time.time_ns()
-        if await self._journal.has(pair):
+        if pair.target is not None and await self._journal.has(pair):
             self._note(Step(pair.key, "same", None, pair.source.size))
             self._tell(pair.key, 1, pair.source.size)
             return

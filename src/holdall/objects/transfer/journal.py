@@ -76,6 +76,7 @@ class Journal:
         self._prefix = prefix
         self._workers = workers
         self._clock = clock
+        self._local = source.capabilities.local, target.capabilities.local
         self._folder: Reference | None = None
         # Reading
         self._turn = target.runtime.lock()
@@ -176,9 +177,10 @@ class Journal:
             return
         # What somebody wrote a moment before may be written once more, and nothing shows it.
         settled = begun_ns - _GRAIN_NS
-        if self._source.capabilities.local and listed.modified_ns > settled:
+        from_disk, to_disk = self._local
+        if from_disk and listed.modified_ns > settled:
             return
-        if self._target.capabilities.local and not copied and target.modified_ns > settled:
+        if to_disk and not copied and target.modified_ns > settled:
             return
         entry = _fingerprint(listed, source.etag, target)
         if entry is None or source.size != listed.size:

@@ -179,6 +179,8 @@ async def step_for(
         action: Action = "delete" if options.delete else "keep"
         return Step(pair.key, action, "extra", pair.target.size), pair
     size = pair.source.size
+    if pair.target is None:
+        return Step(pair.key, "copy", "missing", size), pair
     try:
         reason, seen = await _difference(source, target, pair, options)
     except HoldallError as error:
@@ -191,8 +193,7 @@ async def _difference(
 ) -> tuple[Reason | None, Pair]:
     mine, theirs = pair.source, pair.target
     assert mine is not None
-    if theirs is None:
-        return "missing", pair
+    assert theirs is not None
     if mine.size != theirs.size:
         return "size", pair
     if not mine.size or options.compare == "size":

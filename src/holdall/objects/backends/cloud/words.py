@@ -56,7 +56,7 @@ def metadata_of(options: WriteOptions) -> dict[str, str]:
 
 def check_metadata(sent: Mapping[str, str], limit: int, reference: Reference) -> None:
     """Raise `LimitExceeded` when metadata, as sent, are more than a service takes."""
-    size = sum(len(name) + len(value) for name, value in sent.items())
+    size = sum(map(len, sent)) + sum(map(len, sent.values()))
     if size > limit:
         raise LimitExceeded(
             f"{reference}: {size} bytes of metadata, as they are sent, and the service takes "

@@ -130,6 +130,10 @@ class Files:
             data = os.pread(descriptor, length, start)
             if len(data) < length:
                 raise shortened(meta)
+            if options.steady and _changed(status, os.fstat(descriptor)):
+                stream = FileStream(meta, start, length, descriptor, self.runtime)
+                descriptor = -1
+                return stream
             return BytesStream(meta, start, data)
         except Replaced:
             return self.get(ref, options)
@@ -413,6 +417,15 @@ class Files:
                 return self.etag_now(key, ref)
             finally:
                 os.close(descriptor)
+
+
+def _changed(before: os.stat_result, after: os.stat_result) -> bool:
+    """Whether another program changed an open file in place meanwhile."""
+    return (
+        before.st_mtime_ns != after.st_mtime_ns
+        or before.st_ctime_ns != after.st_ctime_ns
+        or before.st_size != after.st_size
+    )
 
 
 def _release(locks: KeyLocks, tree: Tree) -> None:
