@@ -136,6 +136,50 @@ def test_help_teaches_the_conditions(run: Run) -> None:
     assert "holdall db search" in run("db", "--help").stdout
 
 
+def test_records_go_to_a_file_and_come_back(filled: Run, here: Path) -> None:
+    answer = filled("db", "export", "app.db", "out.jsonl", "age >= 1", "--sort", "-age")
+    assert answer.stdout == "wrote 2 records to out.jsonl\n"
+    ids = [json.loads(line)["id"] for line in (here / "out.jsonl").read_text().splitlines()]
+    assert ids == ["user-1", "user-2"]
+    answer = filled("db", "import", "other.db", "out.jsonl")
+    assert answer.stdout == "wrote 2 records of 2\n"
+    one, other = (holdall.open_database(f"sqlite:///{name}.db") for name in ("app", "other"))
+    with one, other:
+        assert one.all() == other.all()
+
+
+def test_an_import_tells_what_could_not_be_written(filled: Run, here: Path) -> None:
+    (here / "in.csv").write_text("id,name,age\nuser-1,A,5\nuser-7,B,6\n")
+    answer = filled("db", "import", "app.db", "in.csv", "--infer", "--json", code=1)
+    assert json.loads(answer.stdout) == {"read": 2, "written": 1, "failed": 1}
+    assert "user-1" in answer.stderr
+    assert filled("db", "count", "app.db", "age = 6").stdout == "1\n"
+    filled("db", "import", "app.db", "in.csv", "--infer", "--upsert")
+    assert filled("db", "count", "app.db", "age = 5").stdout == "1\n"
+
+
+def test_records_go_through_a_pipe(filled: Run) -> None:
+    lines = filled("db", "export", "app.db", "-").stdout
+    filled("db", "import", "piped.db", "-", typed=lines)
+    assert filled("db", "count", "piped.db").stdout == "2\n"
+
+
+def test_a_file_that_is_not_there_is_said(filled: Run) -> None:
+    assert "none.jsonl" in filled("db", "import", "app.db", "none.jsonl", code=1).stderr
+    assert "format" in filled("db", "export", "app.db", "out.xyz", code=2).stderr
+
+
+def test_records_are_migrated(filled: Run, here: Path) -> None:
+    url = f"file://{here}/archive"
+    answer = filled("db", "migrate", "app.db", url, "age < 20", "--delete-source")
+    assert answer.stdout == "read 1 record, 1 written, 1 deleted\n"
+    assert filled("db", "count", "app.db").stdout == "1\n"
+    answer = filled("db", "migrate", "app.db", url, "--json")
+    assert json.loads(answer.stdout)["written"] == 1
+    with holdall.open_database(url) as archive:
+        assert [record.id for record in archive.all()] == ["user-1", "user-2"]
+
+
 @pytest.mark.parametrize("name", sorted(str(one.name) for one in group.registered_commands))
 def test_every_command_has_help_with_an_example(run: Run, name: str) -> None:
     text = run("db", name, "--help").stdout

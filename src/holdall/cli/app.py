@@ -115,6 +115,7 @@ def load() -> None:
     from holdall.cli import (  # noqa: F401
         databases,
         doctor,
+        exchanging,
         expiring,
         looking,
         moving,

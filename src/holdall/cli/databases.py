@@ -56,7 +56,8 @@ _SQLITE = (".db", ".sqlite", ".sqlite3")
 _CONFIGURATION = (".toml", ".yaml", ".yml", ".json")
 
 
-def _command(function: Callable[..., int | None]) -> Callable[..., None]:
+def db_command(function: Callable[..., int | None]) -> Callable[..., None]:
+    """Make a function a command of `holdall db`; see `holdall.cli.app.command`."""
     return command_of(group, function)
 
 
@@ -92,7 +93,7 @@ def _opened(place: str) -> Database:
     )
 
 
-@_command
+@db_command
 def create(
     place: PLACE,
     fields: Annotated[str, typer.Argument(help="The fields as a JSON object; - reads it.")],
@@ -114,7 +115,7 @@ def create(
         say(db.upsert(record) if upsert else db.create(record))
 
 
-@_command
+@db_command
 def get(
     place: PLACE,
     ids: Annotated[list[str], typer.Argument(help="Ids of records.")],
@@ -141,7 +142,7 @@ def get(
     return 1 if None in records else 0
 
 
-@_command
+@db_command
 def update(
     place: PLACE,
     id: Annotated[str, typer.Argument(help="Its id.")],  # noqa: A002
@@ -169,7 +170,7 @@ def update(
         db.update(id, record)
 
 
-@_command
+@db_command
 def rm(
     place: PLACE,
     ids: Annotated[list[str], typer.Argument(help="Ids of records.")],
@@ -188,7 +189,7 @@ def rm(
     return 0 if all(deleted) else 1
 
 
-@_command
+@db_command
 def search(
     place: PLACE,
     condition: CONDITION = "",
@@ -222,7 +223,7 @@ def search(
             _say_table(list(db.stream_read(query)), columns)
 
 
-@_command
+@db_command
 def count(place: PLACE, condition: CONDITION = "") -> None:
     """Print how many records there are, or meet a condition.
 
@@ -234,7 +235,7 @@ def count(place: PLACE, condition: CONDITION = "") -> None:
         say(str(db.count(query_of(condition))))
 
 
-@_command
+@db_command
 def index(
     place: PLACE, fields: Annotated[list[str], typer.Argument(help="Fields or paths.")]
 ) -> None:

@@ -23,7 +23,7 @@ from holdall.records.migration_checks import (
     same,
 )
 from holdall.records.migration_results import MigrationFailure, MigrationReport
-from holdall.records.migration_writing import OF_ONE, delete_each, write_each
+from holdall.records.migration_writing import OUTAGES_IN_A_ROW, delete_each, is_outage, write_each
 from holdall.records.stored import Found, Removal, Stored, Write, Written
 
 if TYPE_CHECKING:
@@ -33,10 +33,9 @@ if TYPE_CHECKING:
     from holdall.records.migration_results import MigrationOptions, OnProgress, Transform
 
 _TRIES = 10
-_OUTAGES_IN_A_ROW = 20
 
 # What a function of the user's raises about one record that it did not expect.
-_UNEXPECTED = (ArithmeticError, AttributeError, HoldallError, LookupError, TypeError, ValueError)
+_UNEXPECTED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class _Item(Struct):
@@ -95,11 +94,9 @@ class Migration:
         ):
             async for part in parts:
                 report.add(part)
-                if part.written or part.replaced:
-                    outages = 0
-                lost = [one.error for one in part.failed if not isinstance(one.error, OF_ONE)]
-                outages += len(lost)
-                if outages >= _OUTAGES_IN_A_ROW and lost:
+                lost = [one.error for one in part.failed if is_outage(one.error)]
+                outages = 0 if part.written or part.replaced else outages + len(lost)
+                if outages >= OUTAGES_IN_A_ROW and lost:
                     raise lost[-1]
                 if self._progress is not None:
                     self._progress(report.read, total)
@@ -135,8 +132,7 @@ class Migration:
         try:
             if self._transform is None:
                 return _Item(row, Write(fit_id(row.id, can), row.fields, row.metadata, "create"))
-            # The row stays as the source has it, whatever is done to the record.
-            record = self._transform(shown(row).copy())
+            record = self._transform(shown(row))
             if record is None:
                 return _Item(row)
             write = draft(record, "create", can, row.id if record.id is None else None)

@@ -15,7 +15,9 @@ from holdall.core.errors import (
     InvalidKey,
     KeyConflict,
     LimitExceeded,
+    PermissionDenied,
     PreconditionFailed,
+    Unauthenticated,
     Unsupported,
 )
 from holdall.records.results import Undone
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-OF_ONE = (
+# Errors that are about one record. Raised for a batch, they say nothing of the others in it.
+_OF_ONE = (
     CodecError,
     Corrupt,
     InvalidKey,
@@ -38,7 +41,14 @@ OF_ONE = (
     PreconditionFailed,
     Unsupported,
 )
-"""Errors that are about one record. Raised for a batch, they say nothing of the others in it."""
+
+OUTAGES_IN_A_ROW = 20
+"""How many records may meet an outage, none being written between, before it is raised."""
+
+
+def is_outage(error: HoldallError) -> bool:
+    """Whether an error is about the database, so that other records would meet it as well."""
+    return error.transient or isinstance(error, (PermissionDenied, Unauthenticated))
 
 
 async def write_each(store: RecordStore, writes: Sequence[Write]) -> list[Written | HoldallError]:
@@ -81,7 +91,7 @@ async def _halving(
     """Do it for a batch; where that raises the error of one record, for its halves."""
     try:
         return await do(items)
-    except OF_ONE as error:
+    except _OF_ONE as error:
         if len(items) == 1:
             return [error]
     middle = len(items) // 2

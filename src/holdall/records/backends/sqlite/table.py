@@ -1,0 +1,249 @@
+"""The table of a database in a file: how it is made and checked, and what it has indexes for."""
+
+# ruff: noqa: S608 - values are parameters; names in the text are checked or quoted
+
+from __future__ import annotations
+
+import base64
+import re
+import sqlite3
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, final
+
+from holdall.core.errors import InvalidConfig, Unsupported
+from holdall.records.backends.sqlite.leaves import LIKE, REGEX
+from holdall.records.backends.sqlite.orders import BYTES
+from holdall.records.backends.sqlite.places import RARE_KINDS, ROW, ColumnPlace, JsonPlace, place_of
+from holdall.records.paths import show_path
+from holdall.records.predicate import Like, like_expression
+
+if TYPE_CHECKING:
+    from holdall.records.backends.sqlite.settings import SqliteRecordSettings
+    from holdall.records.paths import Path
+
+_OLDEST = (3, 38, 0)
+_CACHE_KIBIBYTES = 16 * 1024
+_PAUSE_SECONDS = 0.01
+_COLUMNS = {
+    "id": "TEXT",
+    "data": "TEXT",
+    "metadata": "TEXT",
+    "created": "INTEGER",
+    "updated": "INTEGER",
+    "version": "TEXT",
+    "odd": "INTEGER",
+}
+COLUMNS: Final = tuple(_COLUMNS)
+"""The names of the columns: fields and metadata are JSON, moments microseconds since 1970, and
+`odd` is 1 for rows whose values SQLite would not compare as we do."""
+
+
+@final
+class Table:
+    """The table of one store.
+
+    Args:
+        settings: Its file and name.
+    """
+
+    def __init__(self, settings: SqliteRecordSettings) -> None:
+        self._settings = settings
+        self._name = settings.table
+        self._known = False
+        self._indexes: tuple[int, frozenset[str]] = (-1, frozenset())
+
+    @property
+    def source(self) -> str:
+        """The table, for FROM, under the name that places have for it."""
+        return f'"{self._name}" AS {ROW}'
+
+    @property
+    def name(self) -> str:
+        """The table as a name of SQL."""
+        return f'"{self._name}"'
+
+    def prepare(self, connection: sqlite3.Connection) -> None:
+        """Make a new connection ready, and the table where there is none.
+
+        Raises:
+            InvalidConfig: Something else of this name is there; it was not changed.
+        """
+        connection.create_function(LIKE, 3, _is_like, deterministic=True)
+        connection.create_function(REGEX, 2, _finds, deterministic=True)
+        connection.create_function(BYTES, 1, _bytes_of, deterministic=True)
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIBIBYTES}")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute(f"PRAGMA synchronous={'FULL' if self._settings.durable else 'NORMAL'}")
+        if self._known:
+            return
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise Unsupported(
+                f"SQLite {sqlite3.sqlite_version} is too old: "
+                f"{'.'.join(map(str, _OLDEST))} or later is needed"
+            )
+        there = self._check(connection)
+        self._use_log(connection)
+        if not there:
+            self._make(connection)
+            self._check(connection)
+        self._known = True
+
+    def _check(self, connection: sqlite3.Connection) -> bool:
+        """Answer whether the table is there."""
+        address = self._settings.address
+        (encoding,) = connection.execute("PRAGMA encoding").fetchone()
+        if encoding != "UTF-8":
+            raise InvalidConfig(
+                f"{address}: the file holds text as {encoding}, which sorts in another order: "
+                "take another file"
+            )
+        asked = "SELECT type FROM sqlite_schema WHERE name=? COLLATE NOCASE"
+        kind = connection.execute(asked, (self._name,)).fetchone()
+        if kind is None:
+            return False
+        held = connection.execute(f"PRAGMA table_info({self.name})").fetchall()
+        columns = {name: declared.upper() for _, name, declared, *_ in held}
+        keys = [name for _, name, _, _, _, key in held if key]
+        if kind != ("table",) or columns != _COLUMNS or keys != ["id"]:
+            raise InvalidConfig(
+                f"{address}: the file has a {kind[0]} {self._name!r} with other columns "
+                f"({', '.join(columns)}): name another table"
+            )
+        return True
+
+    def _use_log(self, connection: sqlite3.Connection) -> None:
+        """Let readers go on while somebody writes."""
+        end = time.monotonic() + self._settings.timeout
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            except sqlite3.OperationalError as error:
+                code = error.sqlite_errorcode & 0xFF
+                if code == sqlite3.SQLITE_READONLY:
+                    return
+                # Two who open a new file at once are told so without waiting.
+                if code != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
+    def _make(self, connection: sqlite3.Connection) -> None:
+        columns = ",".join(f"{name} {kind} NOT NULL" for name, kind in _COLUMNS.items())
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {self.name} ({columns},PRIMARY KEY (id))")
+        connection.execute(
+            f'CREATE INDEX IF NOT EXISTS "{self._name}_odd" ON {self.name} (id) WHERE odd=1'
+        )
+        connection.execute("COMMIT")
+
+    def index(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Index what a path leads to; again does nothing.
+
+        Raises:
+            Unsupported: The path is one that SQLite does not follow as we do.
+        """
+        where = place_of(path)
+        if where is None:
+            raise Unsupported(
+                f"{self._settings.address}: {show_path(path)} cannot be indexed: of the names on "
+                "the way, one is a number, begins with $, or holds a quote, a backslash or what "
+                "is not printed. Searches by it look at all records"
+            )
+        if isinstance(where, ColumnPlace):
+            if where.moment:
+                connection.execute(
+                    f'CREATE INDEX IF NOT EXISTS "{self.index_name(where)}" '
+                    f"ON {self.name} ({where.column},id)"
+                )
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(
+            f'CREATE INDEX IF NOT EXISTS "{self.rare_index_name(where)}" '
+            f"ON {self.name} ({where.bare_kind}) WHERE {where.bare_kind} IN {RARE_KINDS}"
+        )
+        connection.execute(
+            f'CREATE INDEX IF NOT EXISTS "{self.index_name(where)}" '
+            f"ON {self.name} ({where.bare_value},id)"
+        )
+        connection.execute("COMMIT")
+
+    def facts(self, connection: sqlite3.Connection) -> IndexFacts:
+        """Answer what is known of places, for as long as a transaction."""
+        (version,) = connection.execute("PRAGMA schema_version").fetchone()
+        known, names = self._indexes
+        if version != known:
+            asked = "SELECT name FROM sqlite_schema WHERE type='index'"
+            names = frozenset(name for (name,) in connection.execute(asked))
+            self._indexes = (version, names)
+        return IndexFacts(self, connection, names)
+
+    def index_name(self, where: JsonPlace | ColumnPlace) -> str:
+        """What an index of a place is called."""
+        if isinstance(where, ColumnPlace):
+            return f"{self._name}_{where.column}"
+        return f"{self._name}_at_{where.name}"
+
+    def rare_index_name(self, where: JsonPlace) -> str:
+        """What the index is called that holds only rare kinds."""
+        return f"{self._name}_rare_{where.name}"
+
+
+@final
+class IndexFacts:
+    """What is known of places, by their indexes.
+
+    Args:
+        table: The table.
+        connection: Within a transaction.
+        names: The indexes that there are.
+    """
+
+    def __init__(self, table: Table, connection: sqlite3.Connection, names: frozenset[str]) -> None:
+        self._table = table
+        self._connection = connection
+        self._names = names
+
+    def __call__(self, where: JsonPlace) -> frozenset[str] | None:
+        """Which rare kinds an indexed place has now; None when it is not indexed."""
+        table = self._table
+        if not {table.index_name(where), table.rare_index_name(where)} <= self._names:
+            return None
+        asked = ",".join(
+            f"EXISTS(SELECT 1 FROM {table.source} WHERE {where.rare} AND {where.kind}='{kind}')"
+            for kind in _RARE
+        )
+        (present,) = self._connection.execute(f"SELECT {asked}").fetchall()
+        return frozenset(kind for kind, there in zip(_RARE, present, strict=True) if there)
+
+    def index_of(self, where: JsonPlace | ColumnPlace) -> str | None:
+        """The name of its index; None when there is none."""
+        name = self._table.index_name(where)
+        return name if name in self._names else None
+
+
+_RARE = ("array", "object", "true", "false")
+
+
+@lru_cache(256)
+def _like_form(pattern: str, ignore_case: int) -> re.Pattern[str]:
+    return like_expression(Like((), pattern, bool(ignore_case)))
+
+
+def _is_like(pattern: str, ignore_case: int, text: Any) -> bool:
+    # SQLite may ask before it looks at the type.
+    return type(text) is str and _like_form(pattern, ignore_case).fullmatch(text) is not None
+
+
+@lru_cache(256)
+def _form(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _finds(pattern: str, text: Any) -> bool:
+    return type(text) is str and _form(pattern).search(text) is not None
+
+
+def _bytes_of(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)

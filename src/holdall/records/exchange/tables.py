@@ -1,0 +1,205 @@
+"""Tables of Arrow, and files of Parquet and Arrow, from records and back."""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from holdall.core.errors import CodecError
+from holdall.records.encoding import from_plain
+from holdall.records.exchange.columns import IDENTIFIER, JSON, NOTE, Columns, Seen
+from holdall.records.exchange.drivers import arrow
+from holdall.records.exchange.importing import Line, line_of
+from holdall.records.exchange.rows import record_of, row_of
+from holdall.records.exchange.spool import Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from holdall.records.exchange.files import Format
+    from holdall.records.record import Record
+
+_GROUP_BYTES = 32 * 2**20
+_GROUP_ROWS = 100_000
+_READ_ROWS = 1000
+
+
+def write_table(records: Iterable[Record], stream: IO[bytes], kind: Format) -> None:
+    """Write records as a file of Parquet or Arrow.
+
+    They are kept in a temporary file until the types of all columns are known.
+
+    Raises:
+        InvalidConfig: pyarrow is not installed.
+    """
+    pa = arrow()
+    with Spool() as spool:
+        seen: dict[str, Seen] = defaultdict(Seen)
+        for record in records:
+            row = row_of(record)
+            spool.add(row)
+            for name, value in row.items():
+                seen[name].see(value)
+        columns = Columns(spool.columns or ["id"], seen)
+        if kind == "parquet":
+            writer = arrow("pyarrow.parquet").ParquetWriter(stream, columns.schema)
+        else:
+            writer = pa.ipc.new_file(stream, columns.schema)
+        with writer:
+            for rows in _groups(spool):
+                writer.write_batch(columns.batch(rows))
+
+
+def table_of(records: Iterable[Record]) -> Any:
+    """Answer a table of Arrow, with all of these records.
+
+    Raises:
+        InvalidConfig: pyarrow is not installed.
+    """
+    seen: dict[str, Seen] = defaultdict(Seen)
+    rows = [row_of(record) for record in records]
+    names: dict[str, None] = {"id": None}
+    for row in rows:
+        names.update(dict.fromkeys(row))
+        for name, value in row.items():
+            seen[name].see(value)
+    columns = Columns([*names], seen)
+    return arrow().Table.from_batches([columns.batch(rows)], columns.schema)
+
+
+def read_table(stream: IO[bytes], name: str, id_field: str, kind: Format) -> Iterator[Line]:
+    """Read records of a file of Parquet or Arrow, a row each.
+
+    Args:
+        stream: The file.
+        name: What it is called.
+        id_field: The column that holds the id.
+        kind: The format.
+
+    Raises:
+        CodecError: It is no such file, or damaged.
+        InvalidConfig: pyarrow is not installed.
+    """
+    pa = arrow()
+    number = 0
+    try:
+        with _seekable(stream) as file:
+            batches = _parquet(file) if kind == "parquet" else _ipc(file)
+            for batch in batches:
+                for line in lines_of(batch, number, name, id_field):
+                    number = line.number
+                    yield line
+    except CodecError:
+        raise
+    except (pa.ArrowException, OSError, OverflowError, ValueError) as error:
+        raise CodecError(
+            f"{name} cannot be read as {kind} after row {number}: {error}", reference=name
+        ) from error
+
+
+def lines_of(batch: Any, before: int, name: str, id_field: str) -> Iterator[Line]:
+    """The records of a batch of Arrow.
+
+    Args:
+        batch: The batch.
+        before: How many rows came before it.
+        name: What the file is called.
+        id_field: The column that holds the id.
+
+    Raises:
+        CodecError: Two columns have one name.
+    """
+    names = batch.schema.names
+    if len({*names}) < len(names):
+        raise CodecError(f"{name} has several columns of one name", reference=name)
+    for start in range(0, batch.num_rows, _READ_ROWS):
+        part = batch.slice(start, _READ_ROWS)
+        reads = [_reader(field) for field in batch.schema]
+        columns = [column.to_pylist() for column in part.columns]
+        for at, values in enumerate(zip(*columns, strict=True)):
+            row = zip(names, reads, values, strict=True)
+            yield line_of(before + start + at + 1, _record, row, name, id_field)
+
+
+def _record(
+    row: Iterable[tuple[str, Callable[[Any], Any], Any]], name: str, id_field: str
+) -> Record:
+    values: dict[str, Any] = {}
+    for column, read, value in row:
+        if value is None:
+            continue
+        try:
+            values[column] = read(value)
+        except (TypeError, ValueError) as error:
+            raise CodecError(
+                f"{str(value)[:80]!r} cannot be in the column {column!r}, in {name}",
+                reference=name,
+            ) from error
+    return record_of(values, id_field)
+
+
+def _reader(field: Any) -> Callable[[Any], Any]:
+    noted = (field.metadata or {}).get(NOTE, b"").decode()
+    if noted == JSON:
+        return lambda text: from_plain(msgspec.json.decode(text))
+    return UUID if noted == IDENTIFIER else tidy
+
+
+def tidy(value: Any) -> Any:
+    """A value of another library as a record holds it: UTC is UTC, by whatever name."""
+    if isinstance(value, datetime) and isinstance(value.tzinfo, ZoneInfo):
+        return value.replace(tzinfo=UTC) if value.tzinfo.key in {"UTC", "Etc/UTC"} else value
+    if type(value) is list:
+        return [tidy(item) for item in value]
+    if type(value) is dict:
+        return {name: tidy(item) for name, item in value.items()}
+    return value
+
+
+def _groups(spool: Spool) -> Iterator[list[dict[str, Any]]]:
+    rows: list[dict[str, Any]] = []
+    held = 0
+    for row, size in spool.rows():
+        rows.append(row)
+        held += size
+        if held >= _GROUP_BYTES or len(rows) >= _GROUP_ROWS:
+            yield rows
+            rows, held = [], 0
+    if rows:
+        yield rows
+
+
+def _parquet(file: IO[bytes]) -> Iterator[Any]:
+    yield from arrow("pyarrow.parquet").ParquetFile(file).iter_batches(batch_size=_READ_ROWS)
+
+
+def _ipc(file: IO[bytes]) -> Iterator[Any]:
+    pa = arrow()
+    magic = file.read(6)
+    file.seek(0)
+    if magic == b"ARROW1":
+        reader = pa.ipc.open_file(file)
+        for at in range(reader.num_record_batches):
+            yield reader.get_batch(at)
+    else:
+        yield from pa.ipc.open_stream(file)
+
+
+@contextmanager
+def _seekable(stream: IO[bytes]) -> Iterator[IO[bytes]]:
+    """A stream that can go back; what comes from a pipe is copied to a temporary file."""
+    if stream.seekable():
+        yield stream
+        return
+    with TemporaryFile() as file:
+        shutil.copyfileobj(stream, file)
+        file.seek(0)
+        yield file
