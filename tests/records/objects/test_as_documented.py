@@ -10,6 +10,7 @@ import pytest
 
 import holdall
 from holdall import Database, DatabaseFactory, Query, Record
+from holdall.core.errors import PermissionDenied
 from holdall.records.s3 import S3Database
 
 if TYPE_CHECKING:
@@ -146,6 +147,18 @@ def test_a_storage_class_is_set(config: dict[str, Any]) -> None:
     face = holdall.DataStore(objects)
     (key,) = face.list()
     assert face.stat(key).storage_class == "STANDARD_IA"
+
+
+def test_an_archived_record_is_an_error_that_names_the_restore(config: dict[str, Any]) -> None:
+    archive = S3Database.from_config({**config, "storage_class": "GLACIER"})
+    archive.create(Record({"id": "a", "name": "Alice"}))
+    S3Database.from_config(config).create(Record({"id": "b", "name": "Bob"}))
+    reader = S3Database.from_config(config)
+    with pytest.raises(PermissionDenied, match="restore"):
+        reader.read("a")
+    with pytest.raises(PermissionDenied, match="restore"):  # one alone is told as it is
+        reader.search(Query().filter("name", "=", "Bob"))
+    assert reader.read("b") is not None
 
 
 def test_a_file_with_variables(

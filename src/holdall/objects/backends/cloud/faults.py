@@ -60,6 +60,7 @@ _CONFLICTS = {
     "PathConflict",
     "ResourceTypeMismatch",
 }
+_ARCHIVED = {"InvalidObjectState", "BlobArchived", "BlobBeingRehydrated"}
 _EXISTS = {"BlobAlreadyExists", "UnspecifiedConditionsNotMet"}
 # Of a connection that was never made, so that nothing was sent.
 _UNREACHED = re.compile(r"legacy::Error\(\s+Connect,")
@@ -118,6 +119,13 @@ def answered(status: int, code: str, message: str, asked: Asked) -> HoldallError
         return Unauthenticated(
             f"{ref}: the service does not accept these credentials{said}. "
             "Check the keys or the token, whether they have expired, and the clock",
+            reference=ref,
+        )
+    if code in _ARCHIVED:
+        return PermissionDenied(
+            f"{ref} is in an archive class, and cannot be read before it is restored{said}. Restore "
+            "it with the service's tools, such as 'aws s3api restore-object' or 'az storage blob "
+            "set-tier', and read it when that is done",
             reference=ref,
         )
     if status == 403:
