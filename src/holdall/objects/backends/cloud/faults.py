@@ -124,8 +124,8 @@ def answered(status: int, code: str, message: str, asked: Asked) -> HoldallError
     if code in _ARCHIVED:
         return PermissionDenied(
             f"{ref} is in an archive class, and cannot be read before it is restored{said}. "
-            "Restore it with the service's tools, such as 'aws s3api restore-object' or 'az storage "
-            "blob set-tier', and read it when that is done",
+            "Restore it with the service's tools, such as 'aws s3api restore-object' or "
+            "'az storage blob set-tier', and read it when that is done",
             reference=ref,
         )
     if status == 403:
