@@ -53,6 +53,8 @@ def nothing_blocks_a_loop() -> Iterator[None]:
             watched.can_block_in("linecache.py", {"updatecache"})
             # Coverage looks at the path of each file that it meets.
             watched.can_block_in("coverage/control.py", {"_should_trace"})
+            # It holds a lock for an instant, which another thread may hold at that moment.
+            watched.can_block_in("coverage/collector.py", {"lock_data", "unlock_data"})
             # The first import asks the kernel what it can do; an import reads files anyway.
             watched.can_block_in("local/confinement.py", {"_kernel_has_openat2"})
         _keep_what_os_supports(blockbuster)

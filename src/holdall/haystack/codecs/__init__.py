@@ -1,0 +1,1 @@
+"""The text formats of Project Haystack: bytes to grids and back."""
