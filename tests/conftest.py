@@ -1,5 +1,6 @@
 """What holds for every test: how much Hypothesis tries, and that nothing blocks an event loop."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -8,7 +9,7 @@ from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
 # No deadlines: a test machine that is busy is no fault of the code.
-settings.register_profile("default", max_examples=50, deadline=None)
+settings.register_profile("default", max_examples=25, deadline=None)
 settings.register_profile(
     "ci",
     max_examples=200,
@@ -35,6 +36,15 @@ _ALSO_BLOCKING = (
     "os.pwritev",
     "os.setxattr",
 )
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from going through the collected tests again and again.
+
+    They are tens of thousands and live to the end: a `gc.collect()` of a test takes a second.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 # For the whole session, because Hypothesis refuses fixtures that are made anew for each test.

@@ -13,7 +13,7 @@ def moto() -> list[str]:
     """Moto, which is a Python package."""
     if importlib.util.find_spec("moto") is None:
         require_server("moto", "the package moto[s3,server] is not installed")
-    return [sys.executable, "-m", "moto.server"]
+    return [sys.executable, str(Path(__file__).with_name("moto_in_turns.py"))]
 
 
 def azurite() -> list[str]:

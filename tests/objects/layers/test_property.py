@@ -299,7 +299,7 @@ cached_or_not = pytest.mark.parametrize("cached", [False, True], ids=["plain", "
 @both
 @cached_or_not
 def test_faults_lose_double_and_hide_nothing(blocking: bool, cached: bool) -> None:
-    settings(max_examples=250)(judged(blocking, cached))()
+    settings(max_examples=100)(judged(blocking, cached))()
 
 
 @pytest.mark.soak
