@@ -122,6 +122,7 @@ def load() -> None:
         removing,
         signing,
         syncing,
+        tables,
     )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from holdall.records.database import Database
     from holdall.records.paths import Path
 
-HELP = """Records in a database: SQLite, PostgreSQL, or any object store.
+HELP = """Records in a database: SQLite, PostgreSQL, Delta Lake, or any object store.
 
 A database is an address (sqlite:///app.db, postgresql://host/app, s3://bucket/records/), the path
 of an SQLite file (app.db), or the path of a configuration file (database.toml).

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from holdall.core.runtime.blocking import BlockingRuntime
-from holdall.records.backends.delta import DeltaRecords
+from holdall.records.backends.delta import DeltaRecords, reading, writing
 from holdall.records.backends.memory import MemoryRecords, MemoryRecordSettings
 from holdall.records.database import Database
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.testing.records.machine import record_store_machine
 from holdall.testing.records.searching import CONDITIONS, ORDERS, ROWS
-from records.delta.opening import opened_in, people, settings_in
+from records.delta.opening import opened_in, people, settings_in, store_in
 
 _OURS = ["id", "created_at", "updated_at", "version", "data", "metadata", "odd"]
 
@@ -122,9 +122,21 @@ def test_fields_keep_their_order_with_columns_among_them(tmp_path: Path) -> None
     assert list(read.fields) == ["z", "list", "a", "none", "M"]
 
 
-@pytest.fixture
-def both(tmp_path: Path) -> tuple[Database, Database]:
+def _in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read each table as a large one is read, of which only some parts are meant."""
+    monkeypatch.setattr(writing, "_PART_ROWS", 3)
+    monkeypatch.setattr(reading, "_MANY_ROWS", 0)
+    monkeypatch.setattr(reading, "_DOUBTFUL_ROWS", 2)
+    monkeypatch.setattr(reading, "_FEW_IDS", 12)
+
+
+@pytest.fixture(params=["whole", "in small parts"])
+def both(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Database, Database]:
     """A table of many columns, and the same rows in memory."""
+    if request.param != "whole":
+        _in_small_parts(monkeypatch)
     db = opened_in(tmp_path, typed_from=1)
     truth = Database(MemoryRecords.open(MemoryRecordSettings(), BlockingRuntime()))
     for one in (db, truth):
@@ -153,9 +165,53 @@ def test_a_sort_answers_what_memory_answers(both: tuple[Database, Database], nam
     ]
 
 
-@pytest.mark.parametrize("typed_from", [1, 100])
-def test_it_answers_what_memory_answers(tmp_path: Path, typed_from: int) -> None:
+@pytest.mark.parametrize("query", [Query(), Query().filter("n", ">=", 3), Query().sort("n")])
+def test_pages_of_small_parts_hold_every_record_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: Query
+) -> None:
+    _in_small_parts(monkeypatch)
+    db = opened_in(tmp_path, typed_from=1)
+    # Files whose ids lie among one another, and one that a merge wrote.
+    for first in range(3):
+        db.batch_create([Record({"n": at // 3}, f"{at:02}") for at in range(first, 40, 3)])
+    db.batch_upsert([Record({"n": at // 3}, f"{at:02}") for at in range(0, 40, 7)])
+    found = [one.id for one in db.search(query)]
+    first = 9 if query == Query().filter("n", ">=", 3) else 0
+    assert found == [f"{at:02}" for at in range(first, 40)]
+    ids: list[str | None] = []
+    token = None
+    while not ids or token is not None:
+        page = db.page(query, token, size=4)
+        ids += [one.id for one in page.records]
+        token = page.token
+    assert ids == found
+    assert [one.id for one in db.search(query.offset(5).limit(9))] == found[5:14]
+
+
+def test_few_parts_are_read_for_few_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _in_small_parts(monkeypatch)
+    store = store_in(tmp_path, typed_from=1)
+    Database(store).batch_create([Record({"n": at}, f"{at:02}") for at in range(30)])
+    snapshot = store._table.snapshot()
+    assert snapshot is not None
+    assert snapshot.data.to_table().num_rows == 30
+    assert snapshot.among(["07", "25"]).data.to_table().num_rows == 6
+    assert snapshot.among(["x"]).data.to_table().num_rows == 0
+    assert snapshot.among([]).data.to_table().num_rows == 0
+    assert snapshot.following("10", 4).data.to_table().num_rows == 9
+    assert snapshot.following(None, 1).data.to_table().num_rows == 3
+    assert snapshot.following("29", 5).data.to_table().num_rows == 0
+
+
+@pytest.mark.parametrize(("typed_from", "large"), [(1, True), (100, False)])
+def test_it_answers_what_memory_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed_from: int, large: bool
+) -> None:
     numbers = count()
+    if large:
+        _in_small_parts(monkeypatch)
 
     def make(runtime: Any) -> DeltaRecords:
         folder = tmp_path / str(next(numbers))

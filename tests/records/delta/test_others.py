@@ -2,7 +2,7 @@
 
 import shutil
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from holdall.core.errors import Corrupt, Unavailable, Unsupported
+from holdall.core.errors import Corrupt, Unsupported
 from holdall.core.runtime.blocking import drive
+from holdall.records import delta
 from holdall.records.database import Database
 from holdall.records.query import Query
 from holdall.records.record import Record
@@ -66,6 +67,60 @@ def test_what_others_damaged_is_an_error(tmp_path: Path) -> None:
         db.search(Query().filter("name", "=", "n1"))
     with pytest.raises(Corrupt):
         db.all()
+
+
+def _damage(file: Path, how: str) -> None:
+    if how == "gone":
+        file.unlink()
+        return
+    body = file.read_bytes()
+    footer = len(body) - 8 - int.from_bytes(body[-8:-4], "little")
+    changed = {
+        "empty": b"",
+        "cut": body[: len(body) // 2],
+        "garbled": body[:4] + bytes(one ^ 0x5A for one in body[4:footer]) + body[footer:],
+    }
+    file.write_bytes(changed[how])
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "cut", "garbled"])
+def test_a_damaged_file_is_an_error_and_no_missing_record(tmp_path: Path, how: str) -> None:
+    db = opened_in(tmp_path)
+    db.batch_create(people(120))
+    (file,) = (tmp_path / "table").glob("*.parquet")
+    _damage(file, how)
+    for fresh in (db, opened_in(tmp_path)):
+        for ask in (
+            fresh.all,
+            fresh.first,
+            lambda fresh=fresh: fresh.read("0003"),
+            lambda fresh=fresh: fresh.search(Query().filter("age", "=", 3)),
+            lambda fresh=fresh: fresh.count(Query().filter("age", "=", 3)),
+            lambda fresh=fresh: fresh.create(Record({}, id="0003")),
+        ):
+            with pytest.raises(Corrupt) as caught:
+                ask()
+            assert not caught.value.transient
+
+
+def test_a_damaged_log_is_an_error(tmp_path: Path) -> None:
+    opened_in(tmp_path).batch_create(people(3))
+    (commit,) = (tmp_path / "table" / "_delta_log").glob("*.json")
+    commit.write_text("{garbage")
+    with pytest.raises(Corrupt):
+        opened_in(tmp_path).all()
+
+
+def test_a_version_whose_files_were_vacuumed_is_an_error_that_says_so(tmp_path: Path) -> None:
+    db = opened_in(tmp_path)
+    db.batch_create(people(20))
+    db.batch_upsert(people(20))
+    delta.vacuum(db, timedelta(0))
+    past = opened_in(tmp_path, at_version=0)
+    for ask in (past.all, lambda: past.read("0001"), past.first):
+        with pytest.raises(Corrupt, match="vacuum"):
+            ask()
+    assert db.all() == people(20)
 
 
 def test_ids_that_others_repeated_are_reported(tmp_path: Path) -> None:
@@ -232,9 +287,9 @@ def test_a_table_that_was_removed_is_made_anew(tmp_path: Path) -> None:
     db = opened_in(tmp_path)
     db.batch_create(people(2))
     shutil.rmtree(tmp_path / "table")
-    with suppress(Unavailable):
+    with suppress(Corrupt):
         db.all()
-    with suppress(Unavailable):
+    with suppress(Corrupt):
         db.create(Record({"x": 1}, id="a"))
     db.upsert(Record({"x": 2}, id="a"))
     assert db.all() == [Record({"x": 2}, id="a")]
@@ -246,6 +301,14 @@ def test_ids_that_are_numbers_are_read_as_text(tmp_path: Path) -> None:
     db = opened_in(tmp_path)
     assert [one.id for one in db.all()] == ["10", "9"]
     assert db.read("9") == Record({"x": 1}, id="9")
+
+
+def test_a_table_in_partitions_is_read(tmp_path: Path) -> None:
+    rows = pa.table({"id": ["a", "b", "c"], "place": ["x y", "ü/%", "x y"], "n": [1, 2, 3]})
+    write_deltalake(tmp_path / "table", rows, partition_by=["place"])
+    db = opened_in(tmp_path)
+    assert db.read("b") == Record({"place": "ü/%", "n": 2}, id="b")
+    assert [one.id for one in db.search(Query().filter("place", "=", "x y"))] == ["a", "c"]
 
 
 def test_a_table_without_ids_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from holdall.records.registry import open_records
 def test_a_url_opens_a_table(tmp_path: Path) -> None:
     with holdall.open_database(f"delta+file://{tmp_path}/a table") as db:
         db.create(Record({"x": 1}, id="a"))
-    with holdall.open_database(f"delta+file://{tmp_path}/a%20table?at_version=1") as db:
+    with holdall.open_database(f"delta+file://{tmp_path}/a%20table?at_version=0") as db:
         assert db.read("a") == Record({"x": 1}, id="a")
 
 
@@ -60,3 +60,11 @@ def test_an_address_that_names_no_table_is_refused(url: str) -> None:
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(InvalidConfig):
         DeltaRecords.open(DeltaRecordSettings(**settings), BlockingRuntime())
+
+
+def test_a_driver_that_would_lose_data_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deltalake.__version__", "1.2.1")
+    with pytest.raises(InvalidConfig, match=r"deltalake 1\.2\.1 is too old"):
+        holdall.open_database(f"delta+file://{tmp_path}/table")

@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from datetime import timedelta
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from hypothesis import strategies as st
 
 from holdall.core.errors import (
     AlreadyExists,
-    InvalidConfig,
     NotFound,
     PreconditionFailed,
     Unavailable,
@@ -132,6 +132,30 @@ def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     assert drive(store_in(tmp_path).verify()) == []
 
 
+def test_of_many_that_make_the_table_at_once_none_is_lost(tmp_path: Path) -> None:
+    start = threading.Barrier(4)
+
+    def create(number: int) -> bool:
+        db = opened_in(tmp_path)
+        start.wait()
+        try:
+            db.batch_create([Record({}, id=f"own {number}"), Record({}, id="same")])
+        except BatchFailed:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(create, range(4)))
+    assert done.count(True) == 1
+    assert [one.id for one in opened_in(tmp_path).all()] == [f"own {done.index(True)}", "same"]
+
+
+def test_the_first_batch_is_the_first_version(tmp_path: Path) -> None:
+    opened_in(tmp_path).batch_create(people(3))
+    assert _version(tmp_path) == 0
+    assert opened_in(tmp_path, at_version=0).all() == people(3)
+
+
 def test_a_writer_that_comes_second_begins_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,7 +264,7 @@ def test_a_version_of_the_past_is_read(tmp_path: Path) -> None:
 def test_a_version_of_the_past_is_not_written(tmp_path: Path) -> None:
     db = opened_in(tmp_path)
     db.batch_create(people(5))
-    past = opened_in(tmp_path, at_version=1)
+    past = opened_in(tmp_path, at_version=0)
     for change in (
         lambda: past.create(Record({}, id="a")),
         lambda: past.delete("0001"),
@@ -255,28 +279,3 @@ def test_a_version_that_is_not_there_is_not_found(tmp_path: Path) -> None:
     opened_in(tmp_path).batch_create(people(5))
     with pytest.raises(NotFound, match="at_version=99"):
         opened_in(tmp_path, at_version=99).all()
-
-
-def test_compacting_joins_files_and_changes_nothing(tmp_path: Path) -> None:
-    db = opened_in(tmp_path)
-    for record in people(6):
-        db.create(record)
-    assert drive(store_in(tmp_path).compact()) == (6, 1)
-    assert db.all() == people(6)
-
-
-def test_vacuuming_deletes_files_that_no_version_of_now_needs(tmp_path: Path) -> None:
-    db = opened_in(tmp_path)
-    for record in people(6):
-        db.create(record)
-    store = store_in(tmp_path)
-    drive(store.compact())
-    assert drive(store.vacuum(timedelta(days=7))) == 0
-    assert drive(store.vacuum(timedelta(0))) == 6
-    assert db.all() == people(6)
-    assert len(list((tmp_path / "table").glob("*.parquet"))) == 1
-
-
-def test_a_negative_retention_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidConfig):
-        drive(store_in(tmp_path).vacuum(timedelta(hours=-1)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from holdall.core.errors import (
     Corrupt,
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m|↳")
 _LONGEST = 400
 
+# Those before settle conflicts by themselves though told not to, so that two writers could make one
+# id, and a full vacuum of theirs deletes what is new.
+_OLDEST: Final = (1, 3)
+
 # What the text of an error of the storage tells, the first that is found.
 _TOLD: tuple[tuple[str, type[HoldallError]], ...] = (
     ("InvalidAccessKeyId", Unauthenticated),
@@ -41,21 +45,41 @@ _TOLD: tuple[tuple[str, type[HoldallError]], ...] = (
     ("No space left", LimitExceeded),
 )
 
+# What it tells of a file that is gone, and of one that holds something else than was written.
+_GONE: Final = ("No such file or directory", "Path does not exist", "NoSuchKey")
+_DAMAGED: Final = (
+    "get_next failed(): Invalid:",
+    "Corrupt snappy",
+    "decompression failed",
+    "file is corrupted",
+    "deserialize thrift",
+    "Deserializing page header",
+    "Unexpected end of stream",
+    "Json error",
+    "No table metadata or protocol",
+)
+
 
 def load_drivers() -> None:
     """Make sure that the drivers are there.
 
     Raises:
-        InvalidConfig: One is not installed.
+        InvalidConfig: One is not installed, or too old.
     """
     try:
-        import deltalake  # noqa: F401
+        import deltalake
         import duckdb  # noqa: F401
         import pyarrow.dataset  # noqa: F401
     except ImportError as error:
         raise InvalidConfig(
             f"{error.name} is not installed: pip install 'holdall[delta]'"
         ) from error
+    if tuple(map(int, deltalake.__version__.split(".")[:2])) < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise InvalidConfig(
+            f"deltalake {deltalake.__version__} is too old, and would lose data: {oldest} or later "
+            "is needed; pip install --upgrade 'holdall[delta]'"
+        )
 
 
 class translated:  # noqa: N801 - reads as a word where it is used: `with translated(settings):`
@@ -102,9 +126,16 @@ def translate(error: BaseException, settings: DeltaRecordSettings) -> HoldallErr
     for told, kind in _TOLD:
         if told in text:
             return kind(message, reference=address)
-    if isinstance(error, FileNotFoundError):
-        return Corrupt(f"{message}; a file of the table is gone", reference=address)
-    if isinstance(error, duckdb.InvalidInputException) and "JSON" in text:
+    if isinstance(error, FileNotFoundError) or any(told in text for told in _GONE):
+        return Corrupt(
+            f"{message}; a file of the table is gone, by a vacuum when this is an old version",
+            reference=address,
+        )
+    if isinstance(error, pa.ArrowNotImplementedError):
+        return Unsupported(message)
+    damaged = any(told in text for told in _DAMAGED)
+    no_json = isinstance(error, duckdb.InvalidInputException) and "JSON" in text
+    if damaged or no_json or isinstance(error, pa.ArrowInvalid):
         return Corrupt(message, reference=address)
     return Unavailable(message, reference=address)
 

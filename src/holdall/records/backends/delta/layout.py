@@ -11,19 +11,18 @@ record does not have.
 from __future__ import annotations
 
 import hashlib
-import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
 from holdall.core.errors import Corrupt, Unsupported
-from holdall.records.encoding import EXACT, dump, load
-from holdall.records.stored import Stored, Write
+from holdall.records.encoding import dump, load
+from holdall.records.stored import Stored
 from holdall.records.values import adopt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     import pyarrow as pa
 
@@ -34,10 +33,7 @@ ID_COLUMN: Final = '"id"'
 
 Kind: TypeAlias = Literal["text", "bool", "int", "float", "instant", "other"]
 
-_OURS = ("id", "created_at", "updated_at", "version", "data", "metadata", "odd")
-_MOST_TYPED = 200
-_LONGEST_TEXT = 4096
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+OURS = ("id", "created_at", "updated_at", "version", "data", "metadata", "odd")
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -47,10 +43,12 @@ class Column(Struct, frozen=True):
     Args:
         name: Its name, and the field's.
         kind: What its values are; `other` for what only Python compares.
+        full: Whether every row is known to have a value in it.
     """
 
     name: str
     kind: Kind
+    full: bool = False
 
     @property
     def sql(self) -> str:
@@ -97,12 +95,20 @@ def own_schema() -> pa.Schema:
 
     moment = pa.timestamp("us", "UTC")
     texts = {"version", "data", "metadata", "id"}
-    kinds = {name: pa.string() if name in texts else moment for name in _OURS} | {"odd": pa.bool_()}
-    return pa.schema([pa.field(name, kinds[name]) for name in _OURS])
+    kinds = {name: pa.string() if name in texts else moment for name in OURS} | {"odd": pa.bool_()}
+    return pa.schema([pa.field(name, kinds[name]) for name in OURS])
 
 
-def layout_of(schema: pa.Schema, made: datetime, address: str) -> Layout:
+def layout_of(
+    schema: pa.Schema, made: datetime, address: str, full: Collection[str] = ()
+) -> Layout:
     """How a table of these columns holds records.
+
+    Args:
+        schema: The columns.
+        made: When the table was made.
+        address: The table, for messages.
+        full: The columns that hold a value in every row.
 
     Raises:
         Unsupported: It has no column `id` of texts or whole numbers.
@@ -124,12 +130,14 @@ def layout_of(schema: pa.Schema, made: datetime, address: str) -> Layout:
             f"{address} has no column 'id' of texts or whole numbers, so that its rows are no "
             f"records; it has {held}"
         )
-    skipped = _OURS if ours else ("id",)
-    columns = tuple(Column(name, kind) for name, kind in kinds.items() if name not in skipped)
+    skipped = OURS if ours else ("id",)
+    columns = tuple(
+        Column(name, kind, name in full) for name, kind in kinds.items() if name not in skipped
+    )
     strange = tuple(
         one.name
         for one in columns
-        if not ours or one.kind == "other" or schema.field(one.name).type != _arrow_type(one.kind)
+        if not ours or one.kind == "other" or schema.field(one.name).type != arrow_type(one.kind)
     )
     id_ = ID_COLUMN if kinds["id"] == "text" else 'CAST("id" AS VARCHAR)'
     return Layout(columns, ours, strange, id_, made)
@@ -151,96 +159,8 @@ def _kind_of(kind: pa.DataType) -> Kind:
     return "other"
 
 
-def typed_fields(writes: Sequence[Write], known: Sequence[Column], least: int) -> list[Column]:
-    """The fields of a batch that are to become columns; see the setting `typed_from`."""
-    if len(writes) < max(1, least):
-        return []
-    seen: dict[str, list[Kind]] = {}
-    for write in writes:
-        for name, value in write.fields.items():
-            if value is not None:
-                seen.setdefault(name, []).append(_fitting(value))
-    taken = {column.name.casefold() for column in known} | set(_OURS)
-    new: list[Column] = []
-    for name, kinds in seen.items():
-        alike = len(kinds) * 2 >= len(writes) and len(set(kinds)) == 1 and kinds[0] != "other"
-        room = len(known) + len(new) < _MOST_TYPED
-        if alike and room and _NAME.fullmatch(name) and name.casefold() not in taken:
-            taken.add(name.casefold())
-            new.append(Column(name, kinds[0]))
-    return new
-
-
-def _fitting(value: Any) -> Kind:
-    """The kind of column that holds a value as it is."""
-    kind = type(value)
-    if kind is str:
-        # A database compares and keeps these as we do.
-        plain = "\0" not in value and (value.isascii() or _is_utf8(value))
-        return "text" if plain and len(value) <= _LONGEST_TEXT else "other"
-    if kind is bool:
-        return "bool"
-    if kind is int:
-        return "int" if -EXACT <= value <= EXACT else "other"
-    if kind is float:
-        return "float" if -EXACT < value < EXACT and str(value) != "-0.0" else "other"
-    if kind is datetime and value.tzinfo is UTC:
-        return "instant"
-    return "other"
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-class Row(Struct, frozen=True):
-    """A record on its way into the table.
-
-    Args:
-        write: What is written.
-        created: When the record was created.
-        version: Its version.
-    """
-
-    write: Write
-    created: datetime
-    version: str
-
-
-def encoded(rows: Iterable[Row], columns: Sequence[Column], now: datetime) -> pa.Table:
-    """Rows as the table takes them."""
-    import pyarrow as pa
-
-    kinds = {column.name: column.kind for column in columns}
-    own: dict[str, list[Any]] = {name: [] for name in _OURS}
-    fields: dict[str, list[Any]] = {name: [] for name in kinds}
-    updated = micros(now)
-    for row in rows:
-        rest = dict(row.write.fields)
-        for name, values in fields.items():
-            value = rest.get(name)
-            if value is not None and _fitting(value) == kinds[name]:
-                values.append(micros(value) if kinds[name] == "instant" else value)
-                rest[name] = None
-            else:
-                values.append(None)
-        data, odd = dump(rest)
-        metadata, odd_too = dump(row.write.metadata) if row.write.metadata else (b"{}", False)
-        cells = (row.write.id, micros(row.created), updated, row.version)
-        texts = (data.decode(), metadata.decode(), odd or odd_too)
-        for name, cell in zip(_OURS, (*cells, *texts), strict=True):
-            own[name].append(cell)
-    schema = own_schema()
-    for column in columns:
-        schema = schema.append(pa.field(column.name, _arrow_type(column.kind)))
-    return pa.table(own | fields, schema=schema)
-
-
-def _arrow_type(kind: Kind) -> pa.DataType:
+def arrow_type(kind: Kind) -> pa.DataType:
+    """What Arrow calls the values of a column of ours."""
     import pyarrow as pa
 
     types = {"text": pa.string(), "bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}

@@ -114,7 +114,7 @@ def place_of(path: Path, layout: Layout) -> Place | None:
     if column is not None and len(names) > 1 and column.kind == "other":
         return None
     typed = _typed(column) if column is not None and len(names) == 1 else None
-    if not layout.ours:
+    if not layout.ours or (typed is not None and column is not None and column.full):
         return Place(typed)
     place = _in_json("data", names)
     return None if place is None else Place(typed, place.json)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from holdall.core.errors import Corrupt
 from holdall.records.backends.delta.asking import DOUBT, Parameters
 from holdall.records.backends.delta.conditions import Compiler
-from holdall.records.backends.delta.layout import decoded
+from holdall.records.backends.delta.layout import ID_COLUMN, decoded
 from holdall.records.backends.delta.orders import keys_of
 from holdall.records.backends.delta.table import SOURCE
 from holdall.records.ordering import after_row, in_order, position_of
@@ -32,6 +32,10 @@ MEANT: Final = '"$meant"'
 # How many doubtful rows are fetched together with the others.
 _DOUBTFUL_ROWS = 256
 
+# In a table of so many rows, a search first finds the ids, and then reads only where they are.
+_MANY_ROWS = 65_536
+_FEW_IDS = 16_384
+
 
 def rows_of(table: Table, ids: Sequence[str]) -> list[Stored | Corrupt | None]:
     """The rows of these ids, in their order; an error for one that cannot be read."""
@@ -41,7 +45,9 @@ def rows_of(table: Table, ids: Sequence[str]) -> list[Stored | Corrupt | None]:
     layout = snapshot.layout
     args = Parameters()
     statement = f"SELECT {layout.selected} FROM {SOURCE} WHERE {within(layout.id, ids, args)}"
-    held = {row[0]: row for row in table.query(snapshot.among(ids), statement, args)}
+    with table.reading():
+        near = snapshot.among(ids)
+        held = {row[0]: row for row in table.query(near, statement, args)}
     answer: list[Stored | Corrupt | None] = []
     for id_ in ids:
         try:
@@ -49,6 +55,11 @@ def rows_of(table: Table, ids: Sequence[str]) -> list[Stored | Corrupt | None]:
         except Corrupt as error:
             answer.append(error)
     return answer
+
+
+def row_count(table: Table, snapshot: Snapshot) -> int:
+    """How many rows a version has; what the log says of it may be less."""
+    return int(table.query(snapshot, f"SELECT count(*) FROM {SOURCE}", [])[0][0])
 
 
 def within(column: str, ids: Sequence[str], args: Parameters) -> str:
@@ -148,12 +159,14 @@ class _Search:
 
     def rows(self) -> list[Stored]:
         found = self._found
+        with self._table.reading():
+            snapshot = self._near()
         if not self._doubtful:
-            limit = "" if self._end is None else f" LIMIT {found.size} OFFSET {found.skip}"
-            rows = self._asked(self._condition, f" ORDER BY {self._order}{limit}")
-            kept = rows if self._end is not None else rows[found.skip :]
-            return [decoded(self._layout, row) for row in kept]
-        doubtful, sure = self._both()
+            limit = "" if self._end is None else f" LIMIT {self._end}"
+            rest = f"FROM {SOURCE} WHERE {self._condition} ORDER BY {self._order}{limit}"
+            rows = self._asked(snapshot, self._layout.selected, rest)
+            return [decoded(self._layout, row) for row in rows[found.skip :]]
+        doubtful, sure = self._both(snapshot)
         position = position_of(found.sorts, reader)
         odd = [decoded(self._layout, row[:-1]) for row in doubtful]
         if found.predicate != ALL:
@@ -166,27 +179,52 @@ class _Search:
         merged = merge(regular, odd, key=position) if odd else regular
         return list(islice(merged, found.skip, self._end))
 
-    def _both(self) -> tuple[list[Any], list[Any]]:
+    def _near(self) -> Snapshot:
+        """The parts of the table that hold the answer.
+
+        In a large table their ids are asked for first, which reads few columns. The parts that
+        hold these ids hold all of the answer, and nothing in them comes before it.
+        """
+        found, snapshot = self._found, self._snapshot
+        if found.predicate == ALL and not found.sorts and self._end is not None:
+            return snapshot.following(None if found.after is None else found.after[-1], self._end)
+        is_all = found.predicate == ALL and self._end is None
+        if snapshot.rows < _MANY_ROWS or is_all or self._layout.id != ID_COLUMN:
+            return snapshot
+        doubtful, sure = self._flagged(snapshot, self._layout.id)
+        if self._end is not None and len(doubtful) > _DOUBTFUL_ROWS:
+            return snapshot
+        ids = {row[0] for row in (*doubtful, *sure[: self._end])}
+        near = len(ids) <= _FEW_IDS and None not in ids
+        return snapshot.among(list(ids)) if near else snapshot
+
+    def _both(self, snapshot: Snapshot) -> tuple[list[Any], list[Any]]:
         """The rows that Python has to look at, and the others in order."""
-        order = f" ORDER BY {self._order}"
-        limit = None if self._end is None else self._end + _DOUBTFUL_ROWS
-        rows = self._flagged(
-            f"{MEANT} IS NOT FALSE ORDER BY {MEANT} IS NULL DESC,{self._order}"
-            + ("" if limit is None else f" LIMIT {limit}")
+        doubtful, sure = self._flagged(snapshot, self._layout.selected)
+        if self._end is None or len(doubtful) <= _DOUBTFUL_ROWS:
+            return doubtful, sure
+        selected = f"{self._layout.selected},{MEANT}"
+        order = f"ORDER BY {self._order} LIMIT {self._end}"
+        return (
+            self._asked(snapshot, selected, f"FROM {self._source} WHERE {MEANT} IS NULL"),
+            self._asked(snapshot, selected, f"FROM {self._source} WHERE {MEANT} {order}"),
+        )
+
+    def _flagged(self, snapshot: Snapshot, selected: str) -> tuple[list[Any], list[Any]]:
+        """The rows that Python has to look at, or more than a few of them, and the others."""
+        limit = "" if self._end is None else f" LIMIT {self._end + _DOUBTFUL_ROWS}"
+        rows = self._asked(
+            snapshot,
+            f"{selected},{MEANT}",
+            f"FROM {self._source} WHERE {MEANT} IS NOT FALSE "
+            f"ORDER BY {MEANT} IS NULL DESC,{self._order}{limit}",
         )
         doubtful = [row for row in rows if row[-1] is None]
-        if limit is None or len(rows) < limit or len(doubtful) <= _DOUBTFUL_ROWS:
-            return doubtful, rows[len(doubtful) :]
-        return self._flagged(f"{MEANT} IS NULL"), self._flagged(f"{MEANT}{order} LIMIT {self._end}")
+        return doubtful, rows[len(doubtful) :]
 
-    def _flagged(self, rest: str) -> list[Any]:
-        return self._table.query(
-            self._snapshot,
-            f"SELECT {self._layout.selected},{MEANT} "
-            f"FROM (SELECT *,{self._condition} AS {MEANT} FROM {SOURCE}) WHERE {rest}",
-            self._args,
-        )
+    @property
+    def _source(self) -> str:
+        return f"(SELECT *,{self._condition} AS {MEANT} FROM {SOURCE})"
 
-    def _asked(self, condition: str, rest: str) -> list[Any]:
-        statement = f"SELECT {self._layout.selected} FROM {SOURCE} WHERE {condition}{rest}"
-        return self._table.query(self._snapshot, statement, self._args)
+    def _asked(self, snapshot: Snapshot, selected: str, rest: str) -> list[Any]:
+        return self._table.query(snapshot, f"SELECT {selected} {rest}", self._args)

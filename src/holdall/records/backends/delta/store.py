@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from holdall.core.errors import HoldallError
     from holdall.core.runtime import Runtime
+    from holdall.records.backends.delta.results import Compacted, Vacuumed, Version
     from holdall.records.backends.delta.writing import Change
     from holdall.records.contract import RecordTransaction
     from holdall.records.paths import Path
@@ -110,8 +111,10 @@ class DeltaRecords(RecordStore):
 
     async def index(self, path: Path) -> None:
         raise Unsupported(
-            f"{self.address} has no indexes: fields that most records of a large batch have become "
-            "columns by themselves, and columns are what searches read"
+            f"{self.address} has no indexes: a field that half of a batch has, with values of one "
+            "type, becomes a column by itself when the batch is of "
+            f"{self._place.typed_from} records or more (the setting typed_from), and columns are "
+            "what searches and sorts read"
         )
 
     async def begin(self) -> RecordTransaction:
@@ -120,41 +123,26 @@ class DeltaRecords(RecordStore):
     async def close(self) -> None:
         await self._runtime.call(self._table.close, None)
 
-    async def compact(self) -> tuple[int, int]:
-        """Join small files into large ones; versions before keep theirs.
+    async def compact(self) -> Compacted:
+        """Join small files into large ones; see `holdall.records.delta.compact`."""
+        done: Compacted = await self._change(upkeep.Compact(self._table))
+        return done
 
-        Returns:
-            How many files there were and are.
-        """
-        before, after = await self._change(upkeep.Compact(self._table))
-        return before, after
-
-    async def vacuum(self, retention: timedelta) -> int:
-        """Delete the files that only versions of before this time need.
-
-        Args:
-            retention: For how long versions can still be read, and searches that began go on;
-                whole hours. A writer that began earlier than that loses its files.
-
-        Returns:
-            How many files were deleted.
-
-        Raises:
-            InvalidConfig: The time is negative.
-        """
+    async def vacuum(self, retention: timedelta, *, dry_run: bool = False) -> Vacuumed:
+        """Delete files that only versions of before need; see `holdall.records.delta.vacuum`."""
         self._check_writable()
         if retention.total_seconds() < 0:
             raise InvalidConfig(f"retention {retention}: write a time from 0 on")
         async with self._turn():
-            return await self._runtime.call(upkeep.vacuum, None, self._table, retention)
+            return await self._runtime.call(upkeep.vacuum, None, self._table, retention, dry_run)
 
     async def verify(self) -> list[str]:
-        """Answer the ids that several rows have, which only other writers can have made.
-
-        Returns:
-            The ids in order, and an empty one when a row has none; empty when all is well.
-        """
+        """Answer the ids that several rows have; see `holdall.records.delta.verify`."""
         return await self._runtime.call(reading.repeated, None, self._table)
+
+    async def versions(self, limit: int | None = None) -> list[Version]:
+        """Answer the versions that the log knows; see `holdall.records.delta.versions`."""
+        return await self._runtime.call(upkeep.versions, None, self._table, limit)
 
     async def _change(self, change: Change) -> Any:
         self._check_writable()

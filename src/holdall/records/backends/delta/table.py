@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -11,11 +12,12 @@ from msgspec import Struct
 
 from holdall.core.errors import NotFound, Unsupported
 from holdall.records.backends.delta.faults import translated
-from holdall.records.backends.delta.layout import EPOCH, ID_COLUMN, Layout, layout_of, own_schema
+from holdall.records.backends.delta.layout import EPOCH, ID_COLUMN, Layout, layout_of
+from holdall.records.backends.delta.parts import Known, following, holding
 from holdall.records.backends.delta.settings import arrow_files, storage_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
     from deltalake import DeltaTable
@@ -32,25 +34,31 @@ class Snapshot(Struct, frozen=True):
     Args:
         version: Its number.
         layout: Its columns.
+        rows: How many rows it has about, 0 where the log does not say.
         data: Its rows, as Arrow reads them from the files.
+        parts: The parts of files that were looked at before; filled as they are.
     """
 
     version: int
     layout: Layout
+    rows: int
     data: Any
+    parts: Known
 
     def among(self, ids: Sequence[str]) -> Snapshot:
-        """The same without files that hold none of these ids, by what the log says of files."""
-        import pyarrow.dataset as pads
-
+        """The same without parts that hold none of these ids."""
         if self.layout.id != ID_COLUMN:  # whole numbers, which have another order
             return self
-        column = pads.field("id")
-        meant = (column >= min(ids)) & (column <= max(ids))
-        data = self.data
-        files = list(data.get_fragments(filter=meant))
-        kept = pads.FileSystemDataset(files, data.schema, data.format, data.filesystem)
-        return Snapshot(self.version, self.layout, kept)
+        return self._of(holding(self.data, self.parts, ids))
+
+    def following(self, after: str | None, number: int) -> Snapshot:
+        """The same without parts that hold none of so many first rows after an id."""
+        if self.layout.id != ID_COLUMN:
+            return self
+        return self._of(following(self.data, self.parts, after, number))
+
+    def _of(self, data: Any) -> Snapshot:
+        return Snapshot(self.version, self.layout, self.rows, data, self.parts)
 
 
 @final
@@ -65,6 +73,7 @@ class Opened:
         self._settings = settings
         self._delta: DeltaTable | None = None
         self._snapshot: Snapshot | None = None
+        self._files: Any = None
 
     def newest(self) -> DeltaTable | None:
         """The newest version, or the one that the settings name; None where there is no table."""
@@ -100,6 +109,7 @@ class Opened:
         """Open the table anew next time."""
         self._delta = None
         self._snapshot = None
+        self._files = None
 
     def newest_snapshot(self) -> tuple[DeltaTable, Snapshot] | None:
         """The same, and its rows.
@@ -124,36 +134,46 @@ class Opened:
                 f"{address} needs a reader of {named}, which this one is not: rewrite the table "
                 "without, by the engine that made it"
             )
-        data = delta.to_pyarrow_dataset(filesystem=arrow_files(self._settings))
+        if self._files is None:  # one for all versions, since it holds connections
+            self._files = arrow_files(self._settings)
+        data = delta.to_pyarrow_dataset(filesystem=self._files)
         made = EPOCH + timedelta(milliseconds=delta.metadata().created_time or 0)
-        return Snapshot(version, layout_of(data.schema, made, address), data)
+        rows, full, sizes = _stated(delta, data.schema.names)
+        data = _sized(data, sizes)
+        # Files never change, so what is known of them holds in every version.
+        before: Known = {} if self._snapshot is None else self._snapshot.parts
+        parts = {path: before[path] for path in data.files if path in before}
+        return Snapshot(version, layout_of(data.schema, made, address, full), rows, data, parts)
 
-    def make(self) -> None:
-        """Make the table, unless another just made it.
 
-        Raises:
-            NotFound: There is no folder to make it in.
-        """
-        from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
+def _stated(delta: DeltaTable, names: Sequence[str]) -> tuple[int, set[str], dict[str, int]]:
+    """What the log says of the files: how many rows, in which columns no NULL is, and sizes."""
+    import pyarrow as pa
 
-        settings = self._settings
-        if settings.folder is not None:
-            above = os.path.dirname(settings.folder.rstrip("/"))
-            if not os.path.isdir(above):
-                raise NotFound(
-                    f"{settings.address}: there is no folder {above!r}", reference=settings.address
-                )
-        try:
-            self._delta = DeltaTable.create(
-                settings.place,
-                own_schema(),
-                mode="error",
-                storage_options=storage_options(settings),
-            )
-        except (DeltaError, OSError):
-            if self.newest() is None:
-                raise
+    stated = pa.table(delta.get_add_actions(flatten=True))
+    nulls = {f"null_count.{name}": name for name in names} | {"num_records": ""}
+    told = stated.select([name for name in stated.column_names if name in nulls]).to_pydict()
+    rows = sum(number or 0 for number in told.pop("num_records", ()))
+    # A file of which nothing is said stands here as None.
+    full = {nulls[name] for name, counts in told.items() if all(one == 0 for one in counts)}
+    files = stated.select(["path", "size_bytes"]).to_pydict()
+    return rows, full, dict(zip(files["path"], files["size_bytes"], strict=True))
+
+
+def _sized(data: Any, sizes: Mapping[str, int]) -> Any:
+    """The same rows, of files whose sizes are known, so that a service is not asked for them."""
+    import pyarrow.dataset as pads
+
+    files = [
+        data.format.make_fragment(
+            file.path,
+            filesystem=data.filesystem,
+            partition_expression=file.partition_expression,
+            file_size=sizes.get(file.path),  # a name that is written in another way has none
+        )
+        for file in data.get_fragments()
+    ]
+    return pads.FileSystemDataset(files, data.schema, data.format, data.filesystem)
 
 
 @final
@@ -172,11 +192,27 @@ class Table:
         self._guard = threading.Lock()
         self._engine: duckdb.DuckDBPyConnection | None = None
 
+    def check_place(self) -> None:
+        """Make sure that a table can be made.
+
+        Raises:
+            NotFound: There is no folder to make it in.
+        """
+        folder = self.settings.folder
+        above = None if folder is None else os.path.dirname(folder.rstrip("/"))
+        if above is not None and not os.path.isdir(above):
+            address = self.settings.address
+            raise NotFound(f"{address}: there is no folder {above!r}", reference=address)
+
     def snapshot(self) -> Snapshot | None:
         """The version to read; None where there is no table."""
         with translated(self.settings), self._guard:
             found = self._reading.newest_snapshot()
         return None if found is None else found[1]
+
+    def newest(self) -> DeltaTable | None:
+        """The newest version, for a look at its log; None where there is no table."""
+        return Opened(self.settings).newest()
 
     def query(self, snapshot: Snapshot, statement: str, args: list[Any]) -> list[tuple[Any, ...]]:
         """Ask for rows of a version.
@@ -186,19 +222,26 @@ class Table:
             statement: What to ask; the version is the table `SOURCE` in it.
             args: Its parameters.
         """
-        with translated(self.settings):
+        with self.reading():
             cursor = self._cursor()
             try:
                 cursor.register(SOURCE, snapshot.data)
                 answer = cursor.execute(statement, args).to_arrow_table()
+            finally:
+                cursor.close()
+        return list(zip(*(column.to_pylist() for column in answer.columns), strict=True))
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read files inside of it; an error is ours, and the table is opened anew after it."""
+        with translated(self.settings):
+            try:
+                yield
             except Exception:
                 # The files may be gone because the table was removed, or made anew.
                 with self._guard:
                     self._reading.forget()
                 raise
-            finally:
-                cursor.close()
-        return list(zip(*(column.to_pylist() for column in answer.columns), strict=True))
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         import duckdb

@@ -5,21 +5,18 @@ in between, and what was found about ids still holds; the driver's own ways to s
 which look at files and not at ids, are never asked.
 """
 
-# ruff: noqa: S608 - values are parameters; names in the text are checked or quoted
-
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, final
 
 from holdall.core.errors import HoldallError, Unsupported
-from holdall.records.backends.delta.asking import Parameters
 from holdall.records.backends.delta.faults import translated
-from holdall.records.backends.delta.layout import EPOCH, Row, encoded, typed_fields
-from holdall.records.backends.delta.reading import within
-from holdall.records.backends.delta.table import SOURCE
+from holdall.records.backends.delta.reading import row_count
+from holdall.records.backends.delta.rows import Row, encoded
+from holdall.records.backends.delta.settings import storage_options
 from holdall.records.results import changed, new_versions, refusal, undone
 from holdall.records.stored import Removal, Stored, Write, Written
 
@@ -27,16 +24,38 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pyarrow as pa
-    from deltalake import CommitProperties, DeltaTable
+    from deltalake import CommitProperties, DeltaTable, WriterProperties
 
+    from holdall.records.backends.delta.settings import DeltaRecordSettings
     from holdall.records.backends.delta.table import Snapshot, Table
     from holdall.records.stored import Outcome
 
 CONFLICT: Final = object()
 """Somebody else wrote meanwhile: begin anew."""
 
+NO_TABLE: Final = -1
+"""The version of a table that is not there."""
+
 _NOTE: Final = "holdall"
+_NOTHING: Final[dict[str, Any]] = {}
+# A part of a file that is read as a whole: small enough to read for one record, and large enough
+# that a million of them are few parts.
+_PART_ROWS: Final = 16_384
 _SAME: Final = "target.id = source.id"
+
+
+def check_ours(snapshot: Snapshot, settings: DeltaRecordSettings) -> None:
+    """Refuse to change a table that others made.
+
+    Raises:
+        Unsupported: It has columns that we would not have made.
+    """
+    if not snapshot.layout.ours or snapshot.layout.strange:
+        named = ", ".join(snapshot.layout.strange) or "others than ours"
+        raise Unsupported(
+            f"{settings.address} has columns that another program made ({named}): its records "
+            "can be read, and copied to a new table to be written there"
+        )
 
 
 class Change(ABC):
@@ -68,17 +87,13 @@ class Change(ABC):
         with translated(settings):
             found = self._table.writing.newest_snapshot()
             if found is None:
-                if not self._made():
-                    return self._answer
-                found = self._table.writing.newest_snapshot()
-                assert found is not None
+                self._began = NO_TABLE
+                try:
+                    return self._begin()
+                except _Lost:
+                    return CONFLICT
             delta, snapshot = found
-            if not snapshot.layout.ours or snapshot.layout.strange:
-                named = ", ".join(snapshot.layout.strange) or "others than ours"
-                raise Unsupported(
-                    f"{settings.address} has columns that another program made ({named}): its "
-                    "records can be read, and copied to a new table to be written there"
-                )
+            check_ours(snapshot, settings)
             if self._began is not None and self._landed(delta, snapshot.version - self._began):
                 return self._answer
             self._began = snapshot.version
@@ -95,9 +110,9 @@ class Change(ABC):
             return False
         return any(commit.get(_NOTE) == self._token for commit in delta.history(newer))
 
-    def _made(self) -> bool:
-        """Answer whether a table was made; else `_answer` says what comes of none."""
-        return False
+    @abstractmethod
+    def _begin(self) -> Any:
+        """Make the table by one commit, or none; answer what came of it."""
 
     @abstractmethod
     def _change(self, delta: DeltaTable, snapshot: Snapshot) -> Any:
@@ -117,20 +132,28 @@ class Change(ABC):
         except (DeltaError, OSError) as error:
             # Only a newer version tells a conflict from a failure.
             newest = self._table.writing.newest()
-            if newest is None or newest.version() == version:
+            if (NO_TABLE if newest is None else newest.version()) == version:
                 raise
             raise _Lost from error
 
     def _held(self, snapshot: Snapshot, ids: Sequence[str]) -> dict[str, Stored]:
         """The rows of these ids, without what is in them."""
-        args = Parameters()
-        statement = (
-            f"SELECT id,epoch_us(created_at),version FROM {SOURCE} WHERE {within('id', ids, args)}"
-        )
+        near = snapshot.among(ids)
+        if not near.data.files:
+            return {}
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        data = near.data
+        wanted = pa.array(ids, data.schema.field("id").type)
         held: dict[str, Stored] = {}
-        for id_, microseconds, version in self._table.query(snapshot.among(ids), statement, args):
-            created = EPOCH + timedelta(microseconds=microseconds)
-            held[id_] = Stored(id_, {}, {}, created, created, version)
+        for part in data.scanner(columns=["id", "created_at", "version"]).to_batches():
+            rows = part.filter(pc.is_in(part.column("id"), value_set=wanted))
+            created = rows.column("created_at").cast(pa.timestamp("us"))  # in UTC, and said so
+            columns = (rows.column("id"), created, rows.column("version"))
+            for id_, plain, version in zip(*(one.to_pylist() for one in columns), strict=True):
+                made = plain.replace(tzinfo=UTC)
+                held[id_] = Stored(id_, _NOTHING, _NOTHING, made, made, version)
         return held
 
 
@@ -152,13 +175,17 @@ class Put(Change):
         self._writes = writes
         self._versions = new_versions(len(writes))
 
-    def _made(self) -> bool:
-        outcomes, _ = self._outcomes({}, datetime.now(UTC))
+    def _begin(self) -> list[Outcome]:
+        now = datetime.now(UTC)
+        outcomes, rows = self._outcomes({}, now)
         if any(isinstance(one, HoldallError) for one in outcomes):
-            self._answer = undone(outcomes)
-            return False
-        self._table.writing.make()
-        return True
+            return undone(outcomes)
+        self._table.check_place()
+        settings = self._table.settings
+        data, _ = encoded(rows.values(), (), now, settings.typed_from)
+        self._answer = outcomes  # in case that this is done, and the answer is lost
+        self._commit(NO_TABLE, lambda how: _create(settings, data, how))
+        return outcomes
 
     def _outcomes(
         self, held: dict[str, Stored], now: datetime
@@ -169,32 +196,30 @@ class Put(Change):
         rows: dict[str, Row] = {}
         for write, version in zip(self._writes, self._versions, strict=True):
             before = known.get(write.id)
-            error = refusal(write, before)
-            if error is not None:
-                outcomes.append(error)
-                continue
+            if before is not None or write.mode == "update" or write.version is not None:
+                error = refusal(write, before)
+                if error is not None:
+                    outcomes.append(error)
+                    continue
             created = now if before is None else before.created
-            known[write.id] = Stored(write.id, {}, {}, created, now, version)
+            known[write.id] = Stored(write.id, _NOTHING, _NOTHING, created, now, version)
             rows[write.id] = Row(write, created, version)
             outcomes.append(Written(created, now, version))
         return outcomes, rows
 
     def _change(self, delta: DeltaTable, snapshot: Snapshot) -> list[Outcome]:
         now = datetime.now(UTC)
-        held = {}
-        if delta.count():
-            held = self._held(snapshot, list({write.id for write in self._writes}))
+        held = self._held(snapshot, list({write.id for write in self._writes}))
         outcomes, rows = self._outcomes(held, now)
         if any(isinstance(one, HoldallError) for one in outcomes):
             return undone(outcomes)
-        known = snapshot.layout.columns
-        new = typed_fields(self._writes, known, self._table.settings.typed_from)
-        data = encoded(rows.values(), (*known, *new), now)
+        least = self._table.settings.typed_from
+        data, wider = encoded(rows.values(), snapshot.layout.columns, now, least)
         self._answer = outcomes  # in case that this is done, and the answer is lost
         if held:
-            self._commit(snapshot.version, lambda how: _merge(delta, data, how, bool(new)))
+            self._commit(snapshot.version, lambda how: _merge(delta, data, how, wider))
         else:
-            self._commit(snapshot.version, lambda how: _append(delta, data, how, bool(new)))
+            self._commit(snapshot.version, lambda how: _append(delta, data, how, wider))
         return outcomes
 
 
@@ -206,9 +231,23 @@ def _merge(delta: DeltaTable, data: pa.Table, how: CommitProperties, wider: bool
         target_alias="target",
         merge_schema=wider,
         streamed_exec=False,
+        writer_properties=writer(),
         commit_properties=how,
     )
     merging.when_matched_update_all().when_not_matched_insert_all().execute()
+
+
+def _create(settings: DeltaRecordSettings, data: pa.Table, how: CommitProperties) -> None:
+    from deltalake import write_deltalake
+
+    write_deltalake(
+        settings.place,
+        data,
+        mode="error",
+        storage_options=storage_options(settings),
+        writer_properties=writer(),
+        commit_properties=how,
+    )
 
 
 def _append(delta: DeltaTable, data: pa.Table, how: CommitProperties, wider: bool) -> None:
@@ -219,6 +258,7 @@ def _append(delta: DeltaTable, data: pa.Table, how: CommitProperties, wider: boo
         data,
         mode="append",
         schema_mode="merge" if wider else None,
+        writer_properties=writer(),
         commit_properties=how,
     )
 
@@ -236,9 +276,8 @@ class Delete(Change):
         super().__init__(table)
         self._removals = removals
 
-    def _made(self) -> bool:
-        self._answer, _ = self._outcomes({})
-        return False
+    def _begin(self) -> list[Any]:
+        return self._outcomes({})[0]
 
     def _outcomes(self, held: dict[str, Stored]) -> tuple[list[Any], list[str]]:
         known = dict(held)
@@ -273,6 +312,7 @@ class Delete(Change):
                     source_alias="source",
                     target_alias="target",
                     streamed_exec=False,
+                    writer_properties=writer(),
                     commit_properties=how,
                 )
                 merging.when_matched_delete().execute()
@@ -285,16 +325,27 @@ class Delete(Change):
 class Clear(Change):
     """Delete all records; answers how many there were."""
 
-    def _made(self) -> bool:
-        self._answer = 0
-        return False
+    def _begin(self) -> int:
+        return 0
 
     def _change(self, delta: DeltaTable, snapshot: Snapshot) -> int:
-        number = int(delta.count())
+        number = row_count(self._table, snapshot)
         self._answer = number
         if number:
             self._commit(snapshot.version, lambda how: delta.delete(commit_properties=how))
         return number
+
+
+def writer() -> WriterProperties:
+    """How files are written."""
+    from deltalake import ColumnProperties, WriterProperties
+
+    unlike = ColumnProperties(dictionary_enabled=False)  # no two of them are the same
+    return WriterProperties(
+        compression="SNAPPY",
+        max_row_group_size=_PART_ROWS,
+        column_properties={"id": unlike, "version": unlike},
+    )
 
 
 def _properties(token: str) -> CommitProperties:
