@@ -10,6 +10,7 @@
     ├── InvalidRange            also a ValueError
     ├── InvalidQuery            also a ValueError; knows line and column
     ├── InvalidConfig           also a ValueError
+    ├── InvalidValue            also a ValueError
     ├── KeyConflict             `a` beside `a/b` on a backend made of folders
     ├── LimitExceeded
     ├── Unsupported
@@ -105,6 +106,10 @@ class InvalidRange(HoldallError, ValueError):
 
 class InvalidConfig(HoldallError, ValueError):
     """A setting is missing, unknown, or holds what it cannot hold."""
+
+
+class InvalidValue(HoldallError, ValueError):
+    """A value does not fit what it is for: its kind, its unit, its zone, its level."""
 
 
 class KeyConflict(HoldallError):

@@ -50,7 +50,9 @@ def adopt(value: Any, place: str = "the value", depth: int = 0) -> Any:
     if isinstance(value, time):
         if value.tzinfo is not None:
             raise TypeError(f"{place}: {value!r} has a zone, and a time of day has none")
-        return value
+        return value if type(value) is time else _plain_time(value)
+    if isinstance(value, date):
+        return date(value.year, value.month, value.day)
     if depth >= MAX_DEPTH:
         raise ValueError(f"{place} lies more than {MAX_DEPTH} lists and dicts deep")
     if isinstance(value, (list, tuple)):
@@ -63,7 +65,7 @@ def adopt(value: Any, place: str = "the value", depth: int = 0) -> Any:
     if isinstance(value, GridKind):  # it checked what it holds when it was made
         return value
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # without what a subclass, such as an enum, shows for itself
     raise TypeError(f"{place}: {value!r} is of no kind (type {type(value).__name__})")
 
 
@@ -75,7 +77,16 @@ def _moment(value: datetime, place: str) -> datetime:
         )
     if (value.utcoffset() or timedelta()) % timedelta(minutes=1):
         raise ValueError(f"{place}: {value!r} lies at an offset of seconds, which has no text form")
-    return value
+    if type(value) is datetime:
+        return value
+    if getattr(value, "nanosecond", 0):  # those of pandas are datetimes
+        raise ValueError(f"{place}: {value!r} is finer than a microsecond: round it")
+    return datetime.combine(value.date(), _plain_time(value.time()), value.tzinfo)
+
+
+def _plain_time(value: time) -> time:
+    """A time of day of a subclass as one of Python's own."""
+    return time(value.hour, value.minute, value.second, value.microsecond, fold=value.fold)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from holdall.haystack.adopting import adopt, same
 from holdall.haystack.kinds import MARKER, GridKind, Kind, checked_name
@@ -29,6 +30,8 @@ class Col(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         checked_name(self.name)
+        if self.meta is not NO_TAGS:
+            force_setattr(self, "meta", MappingProxyType(dict(self.meta)))
 
     def __reduce__(self) -> Any:
         return Col, (self.name, dict(self.meta))
@@ -233,7 +236,7 @@ def _adopt_row(row: Mapping[str, Any], at: int) -> dict[str, Kind]:
 def _adopt_col(col: str | Col) -> Col:
     if isinstance(col, str):
         return Col(col)
-    return Col(col.name, MappingProxyType(_adopt_tags(col.meta, f"column {col.name}")))
+    return Col(col.name, _adopt_tags(col.meta, f"column {col.name}"))
 
 
 class GridDraft:

@@ -92,9 +92,9 @@ class Remove(_Singleton):
     _name = "REMOVE"
 
 
-MARKER: Final = Marker()
-NA: Final = NAType()
-REMOVE: Final = Remove()
+MARKER: Final[Marker] = Marker()
+NA: Final[NAType] = NAType()
+REMOVE: Final[Remove] = Remove()
 
 
 @lru_cache(maxsize=4096)
@@ -106,7 +106,7 @@ def _checked_unit(unit: str) -> str:
     return unit
 
 
-class Number(Struct, frozen=True):
+class Number(Struct, frozen=True, gc=False, omit_defaults=True, tag_field="_kind", tag="number"):
     """A number, with a unit or without.
 
     Two are equal when their values and their units are; `kW` and `kilowatt` are one unit, and
@@ -177,7 +177,7 @@ class Number(Struct, frozen=True):
         )
 
 
-class Ref(Struct, frozen=True):
+class Ref(Struct, frozen=True, gc=False, omit_defaults=True, tag_field="_kind", tag="ref"):
     """The id of an entity.
 
     Two are equal when their ids are, whatever they display.
@@ -196,6 +196,8 @@ class Ref(Struct, frozen=True):
     def __post_init__(self) -> None:
         if _ID.fullmatch(self.val) is None:
             raise ValueError(_no_id("Ref", self.val))
+        if self.dis is not None:
+            _checked_text(self.dis, "what a Ref displays")
 
     def __eq__(self, other: object) -> bool:
         return self.val == other.val if type(other) is Ref else NotImplemented
@@ -210,7 +212,7 @@ class Ref(Struct, frozen=True):
         return f"Ref({self.val!r})" if self.dis is None else f"Ref({self.val!r}, {self.dis!r})"
 
 
-class Symbol(Struct, frozen=True):
+class Symbol(Struct, frozen=True, gc=False, tag_field="_kind", tag="symbol"):
     """The name of a definition, without `^`: `Symbol("elec-meter")`.
 
     Raises:
@@ -236,10 +238,13 @@ def _no_id(kind: str, text: str) -> str:
     )
 
 
-class Uri(Struct, frozen=True):
+class Uri(Struct, frozen=True, gc=False, tag_field="_kind", tag="uri"):
     """An address on the web or in a system; kept as it is written."""
 
     val: str
+
+    def __post_init__(self) -> None:
+        _checked_text(self.val, "a Uri")
 
     def __str__(self) -> str:
         return self.val
@@ -248,7 +253,7 @@ class Uri(Struct, frozen=True):
         return f"Uri({self.val!r})"
 
 
-class Coord(Struct, frozen=True):
+class Coord(Struct, frozen=True, gc=False, tag_field="_kind", tag="coord"):
     """A place on the earth.
 
     Args:
@@ -263,6 +268,9 @@ class Coord(Struct, frozen=True):
     lng: float
 
     def __post_init__(self) -> None:
+        for degrees in (self.lat, self.lng):
+            if type(degrees) is not float and type(degrees) is not int:
+                raise TypeError(f"{degrees!r} is no int or float")
         if not -90 <= self.lat <= 90:
             raise ValueError(f"latitude {self.lat!r} lies outside -90 to 90 degrees")
         if not -180 <= self.lng <= 180:
@@ -272,7 +280,7 @@ class Coord(Struct, frozen=True):
         return f"Coord({self.lat!r}, {self.lng!r})"
 
 
-class XStr(Struct, frozen=True):
+class XStr(Struct, frozen=True, gc=False, tag_field="_kind", tag="xstr"):
     """A value of a type that the standard does not know, as text: `XStr("Color", "red")`.
 
     Raises:
@@ -288,9 +296,15 @@ class XStr(Struct, frozen=True):
                 f"{self.type!r} is no type of an XStr: it begins with A-Z, and then come ASCII "
                 "letters, digits and '_'"
             )
+        _checked_text(self.val, "the value of an XStr")
 
     def __repr__(self) -> str:
         return f"XStr({self.type!r}, {self.val!r})"
+
+
+def _checked_text(text: object, what: str) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"{what} is text, and this is {text!r}")
 
 
 def is_name(text: str) -> bool:

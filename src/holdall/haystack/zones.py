@@ -13,8 +13,7 @@ comes second and has rules of its own is written whole: `Brazil/West`; that is r
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -23,9 +22,14 @@ _REGIONS: Final = (
     "Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe",
     "Indian", "Pacific", "", "Etc", "US", "Canada",
 )  # fmt: skip
-_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9_+\-/]{0,99}")
 _HOUR = timedelta(hours=1)
 _SAMPLED: Final = range(1970, 2038)
+
+
+@cache
+def _available() -> frozenset[str]:
+    # `localtime` and `posixrules` are other zones on another machine.
+    return frozenset(available_timezones() - {"localtime", "posixrules"})
 
 
 @cache
@@ -38,7 +42,7 @@ def _by_city() -> dict[str, str]:
         return place, region, -key.count("/"), key
 
     cities: dict[str, str] = {}
-    for key in sorted(available_timezones(), key=rank):
+    for key in sorted(_available(), key=rank):
         cities.setdefault(key.rpartition("/")[2], key)
     return cities
 
@@ -53,7 +57,7 @@ def zone(name: str) -> ZoneInfo:
     if name == "UTC":
         return ZoneInfo("UTC")
     known = _by_city().get(name)
-    if known is None and "/" in name and _TEXT.fullmatch(name) and name in available_timezones():
+    if known is None and name in _available():
         known = name
     if known is None:
         raise ValueError(
@@ -71,26 +75,31 @@ def zone_name(moment: datetime) -> str:
     Raises:
         ValueError: The moment has no zone, or one without a name: see `named`.
     """
-    return _name(moment.tzinfo, moment.utcoffset())
+    of, offset = moment.tzinfo, moment.utcoffset()
+    if of is None or offset is None:
+        raise ValueError("a moment without a time zone has no name of one")
+    key = getattr(of, "key", None) or getattr(of, "zone", None)  # the second is that of pytz
+    return _short(key) if isinstance(key, str) else _offset_name(offset)
 
 
 def named(moment: datetime) -> datetime:
-    """The same moment in a zone that has a name; a zone without one gives way to UTC."""
+    """The same moment in a zone that has a name; a zone without one gives way to UTC.
+
+    Raises:
+        ValueError: The moment has no zone.
+    """
     try:
         zone_name(moment)
     except ValueError:
+        if moment.tzinfo is None:
+            raise
         return moment.astimezone(ZoneInfo("UTC"))
     return moment
 
 
 @lru_cache(maxsize=4096)
-def _name(of: tzinfo | None, offset: timedelta | None) -> str:
-    if of is None or offset is None:
-        raise ValueError("a moment without a time zone has no name of one")
-    key = getattr(of, "key", None) or getattr(of, "zone", None)  # the second is that of pytz
-    if isinstance(key, str):
-        return _short(key)
-    if of is UTC or not offset:
+def _offset_name(offset: timedelta) -> str:
+    if not offset:
         return "UTC"
     hours, rest = divmod(offset, _HOUR)
     if rest or not -14 <= -hours <= 12:

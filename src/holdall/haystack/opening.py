@@ -1,0 +1,36 @@
+"""From an address to an adapter."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from holdall.core.errors import InvalidConfig
+
+if TYPE_CHECKING:
+    from holdall.haystack.adapter.face import HaystackAdapter
+
+_OPENERS: Final = {
+    "memory": "holdall.haystack.memory:open_memory",
+    "sqlite": "holdall.haystack.sqlite:open_sqlite",
+}
+
+
+def open_adapter(url: str) -> HaystackAdapter:
+    """Open entities and histories; nothing is connected before the first call.
+
+    Args:
+        url: `memory://` (new at each opening; `memory://name` is shared in this process),
+            `sqlite:///plant.db` (`sqlite:////srv/plant.db` is an absolute path).
+
+    Raises:
+        InvalidConfig: There is no such backend, or the address is none of its own.
+    """
+    scheme, found, _ = url.partition("://")
+    opener = _OPENERS.get(scheme.lower()) if found else None
+    if opener is None:
+        known = ", ".join(f"{name}://" for name in _OPENERS)
+        raise InvalidConfig(f"{url!r} is no address of an adapter: there are {known}")
+    module, _, name = opener.partition(":")
+    adapter: HaystackAdapter = getattr(import_module(module), name)(url)
+    return adapter
