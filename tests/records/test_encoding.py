@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -57,6 +58,32 @@ def test_what_was_dumped_is_plain_json(fields: dict[str, Any]) -> None:
     text = body.decode()
     assert "\\u0000" not in text
     assert json.loads(text) == {name: to_plain(value) for name, value in fields.items()}
+
+
+_plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) - 2, 2**53 + 2) | st.floats()
+    | st.sampled_from(["$", '"$', "$a", "a\0", "\\u0000", "\udc80", "é", -0.0, 2.0**53, 0.5]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+)  # fmt: skip
+
+
+def _numbers(value: Any) -> list[float]:
+    if type(value) is float:
+        return [value] if math.isfinite(value) and value != int(value) else []
+    inside = value.values() if type(value) is dict else value if type(value) is list else ()
+    return [number for one in inside for number in _numbers(one)]
+
+
+@given(st.dictionaries(names, _plain | trees))
+def test_a_row_is_odd_when_something_in_it_is(fields: dict[str, Any]) -> None:
+    fields = adopt(fields, "fields")
+    odd: list[bool] = []
+    marked = [to_plain(value, odd) for value in fields.values()]
+    fractions: list[float] = []
+    body, shown = dump(fields, fractions)
+    assert shown == (bool(odd) or any(name.startswith("$") for name in fields))
+    assert json.loads(body) == dict(zip(fields, marked, strict=True))
+    assert fractions == _numbers(fields)
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -124,3 +124,19 @@ def test_the_databases_own_metadata_is_not_the_users() -> None:
 
 def test_it_shows_its_fields_and_id() -> None:
     assert repr(Record({"a": 1}, id="x")) == "Record({'a': 1}, id='x')"
+
+
+@pytest.mark.parametrize("value", [1, [1]], ids=str)
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [(1, TypeError), ("a\0", ValueError), ("\ud800", ValueError)],
+    ids=["a number", "a NUL", "a lone surrogate"],
+)
+def test_a_name_that_cannot_be_kept_is_refused_each_time(
+    name: Any, error: type[Exception], value: Any
+) -> None:
+    for _ in range(2):
+        with pytest.raises(error):
+            Record({name: value})
+        with pytest.raises(error):
+            Record({}, metadata={name: value})

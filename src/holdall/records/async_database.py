@@ -373,6 +373,9 @@ class AsyncDatabase:
     async def create_index(self, *fields: str) -> None:
         """Make searches and sorts by these fields faster, each by itself.
 
+        An index changes no answer. By a field that the database cannot follow as we do (see
+        docs/records.md), there is none, and searches look at all records.
+
         Raises:
             Unsupported: The database has no indexes.
         """

@@ -130,6 +130,8 @@ class RecordStore(ABC):
     async def index(self, path: Path) -> None:
         """Make searches and sorts by what this path leads to faster; again does nothing.
 
+        Where the database could use no index, since it cannot follow the path, it makes none.
+
         Raises:
             Unsupported: `capabilities.indexes` is false.
         """

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -35,22 +36,83 @@ import msgspec
 from holdall.core.errors import Corrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 EXACT = 2**53
 """The largest whole number that every reader of JSON keeps as it is."""
 
+_EXACT_FLOAT = float(EXACT)
 _LONG_BITS = 10_000
 _PLAIN = frozenset({bool, type(None)})
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-def dump(fields: dict[str, Any]) -> tuple[bytes, bool]:
-    """Answer named values as JSON, and whether they are odd; the names stand as they are."""
+def dump(fields: dict[str, Any], fractions: list[float] | None = None) -> tuple[bytes, bool]:
+    """Answer named values as JSON, and whether they are odd; the names stand as they are.
+
+    Args:
+        fields: The values by name.
+        fractions: Takes the floats among them that are no whole numbers.
+    """
+    found: list[float] = []
+    if _is_plain(fields.values(), found):
+        try:
+            body = _encode(fields)
+        except UnicodeEncodeError:  # a lone surrogate
+            pass
+        else:
+            # Else it may be a name like those of markers, or a NUL. With bytes, `find` is faster
+            # than `in`, which first takes them for a number.
+            if body.find(b'"$') < 0 and body.find(b"\\u0000") < 0:
+                if fractions is not None:
+                    fractions += found
+                return body, False
     odd: list[bool] = []
     plain = {name: _plain(value, odd) for name, value in fields.items()}
+    if fractions is not None:
+        _collect_fractions(fields.values(), fractions)
     return _encode(plain), bool(odd) or any(name.startswith("$") for name in fields)
+
+
+def _is_plain(values: Iterable[Any], fractions: list[float]) -> bool:
+    """Whether JSON holds some values as they stand, but for what a text may hold."""
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            continue
+        if kind is int:
+            if not -EXACT <= value <= EXACT:
+                return False
+        elif kind is float:
+            # As in `_plain`; NaN is in no range.
+            if not -_EXACT_FLOAT < value < _EXACT_FLOAT:
+                return False
+            if not value.is_integer():
+                fractions.append(value)
+            elif not value and math.copysign(1, value) < 0:
+                return False
+        elif kind is list:
+            if not _is_plain(value, fractions):
+                return False
+        elif kind is dict:
+            if not _is_plain(value.values(), fractions):
+                return False
+        elif kind is not bool and value is not None:
+            return False
+    return True
+
+
+def _collect_fractions(values: Iterable[Any], fractions: list[float]) -> None:
+    for value in values:
+        kind = type(value)
+        if kind is float:
+            if math.isfinite(value) and not value.is_integer():
+                fractions.append(value)
+        elif kind is list:
+            _collect_fractions(value, fractions)
+        elif kind is dict:
+            _collect_fractions(value.values(), fractions)
 
 
 def load(body: bytes | str) -> dict[str, Any]:
@@ -63,7 +125,7 @@ def load(body: bytes | str) -> dict[str, Any]:
         value = _decode(body)
         if type(value) is not dict:
             raise Corrupt("this is JSON, and no object")
-        marked = '"$' in body if isinstance(body, str) else b'"$' in body
+        marked = '"$' in body if isinstance(body, str) else body.find(b'"$') >= 0
         return {name: from_plain(item) for name, item in value.items()} if marked else value
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Corrupt(f"this is no JSON: {error}") from error
@@ -98,7 +160,7 @@ def from_plain(value: Any) -> Any:
 
 def instant_text(value: datetime) -> str:
     """A moment as `$instant` holds it; the order of the texts is that of the moments."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27)
+    return f"{value.astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z"
 
 
 def _plain(value: Any, odd: list[bool]) -> Any:

@@ -121,10 +121,8 @@ class Record:
         record.fields = fields
         record.metadata = metadata
         record.version = version
-        record._given = (id, created, updated)
-        metadata["id"] = id
-        metadata["created_at"] = created
-        metadata["updated_at"] = updated
+        record._given = given = (id, created, updated)
+        metadata["id"], metadata["created_at"], metadata["updated_at"] = given
         return record
 
     def take(self, id: str, created: datetime, updated: datetime, version: str) -> None:  # noqa: A002

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from holdall.core.errors import (
@@ -224,6 +225,74 @@ def test_a_user_without_rights_makes_no_table(
     ask("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     with pytest.raises(PermissionDenied):
         open_db(user=stranger, password=Secret("strange")).count()
+
+
+def _pending(ask: Ask) -> str | None:
+    """The options of the index of `data`."""
+    found = ask(
+        "SELECT reloptions::text FROM pg_class JOIN pg_index ON indexrelid = oid "
+        "WHERE indrelid = to_regclass($name$TABLE_$name$) "
+        "AND relam = (SELECT oid FROM pg_am WHERE amname = 'gin')"
+    )
+    return found[0][0]  # type: ignore[no-any-return]
+
+
+def _index_of_data(ask: Ask) -> str:
+    found = ask(
+        "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON oid = indexrelid "
+        "WHERE indrelid = to_regclass($name$TABLE_$name$) AND relname ~ '_data_'"
+    )
+    return str(found[0][0])
+
+
+def test_new_rows_do_not_wait_long_for_their_index(db: Database, ask: Ask) -> None:
+    db.count()
+    assert _pending(ask) == "{gin_pending_list_limit=512}"
+
+
+@pytest.mark.parametrize("name", ["", "$$", "'x'", "\\'"])
+def test_an_index_as_it_was_made_before_is_changed(
+    open_db: Open, ask: Ask, options: dict[str, Any], name: str
+) -> None:
+    options["table"] = name + options["table"]
+    open_db(**options).count()
+    ask(f"ALTER INDEX {_index_of_data(ask)} RESET (gin_pending_list_limit)")
+    assert _pending(ask) is None
+    open_db(**options).count()
+    assert _pending(ask) == "{gin_pending_list_limit=512}"
+
+
+@pytest.mark.parametrize("option", ["fastupdate=off", "gin_pending_list_limit=64"])
+def test_an_index_that_somebody_tuned_is_left_alone(open_db: Open, ask: Ask, option: str) -> None:
+    open_db().count()
+    index = _index_of_data(ask)
+    ask(f"ALTER INDEX {index} RESET (gin_pending_list_limit)")
+    ask(f"ALTER INDEX {index} SET ({option})")
+    open_db().count()
+    assert _pending(ask) == f"{{{option}}}"
+
+
+def test_an_index_that_cannot_be_changed_is_used_as_it_is(
+    open_db: Open, ask: Ask, options: dict[str, Any]
+) -> None:
+    open_db().create(Record({"x": 1}, id="a"))
+    ask(f"ALTER INDEX {_index_of_data(ask)} RESET (gin_pending_list_limit)")
+    guest = f"guest_{options['table']}"
+    ask(f"CREATE ROLE {guest} LOGIN PASSWORD 'guest'")
+    ask(f"GRANT SELECT ON TABLE_ TO {guest}")
+    assert open_db(user=guest, password=Secret("guest")).count() == 1
+    assert _pending(ask) is None
+
+
+def test_an_index_that_somebody_else_reads_is_used_as_it_is(
+    open_db: Open, ask: Ask, options: dict[str, Any], postgres_server: PostgresServer
+) -> None:
+    open_db().create(Record({"x": 1}, id="a"))
+    ask(f"ALTER INDEX {_index_of_data(ask)} RESET (gin_pending_list_limit)")
+    with psycopg.connect(postgres_server.dsn(options["database"])) as other:
+        other.execute(f'SELECT count(*) FROM "{options["table"]}"'.encode())
+        assert open_db().count() == 1
+    assert _pending(ask) is None
 
 
 def test_who_finds_all_connections_in_use_is_told(open_db: Open) -> None:

@@ -76,6 +76,27 @@ def test_a_process_that_is_killed_leaves_no_part_of_a_batch(
             assert db.count() in {0, 5000}
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_many_processes_that_are_killed_leave_no_part_of_a_batch(options: dict[str, Any]) -> None:
+    program = _KILLED.replace("    db.clear()", "    print(flush=True)\n    db.clear()")
+    with holdall.open_database({"type": "postgres", **options}) as db:
+        for time in range(200):
+            child = subprocess.Popen(
+                [sys.executable, "-c", program, json.dumps(options)], stdout=subprocess.PIPE
+            )
+            assert child.stdout is not None
+            # Another time each time, so that it ends in the middle of this and that.
+            for _ in range(1 + time % 3):
+                assert child.stdout.readline()
+            while time % 2 and db.count():  # it is cleared, and the next batch has begun
+                pass
+            child.kill()
+            child.wait()
+            child.stdout.close()
+            assert db.count() in {0, 5000}
+
+
 def test_an_address_opens_the_table(options: dict[str, Any]) -> None:
     place = f"{options['host']}:{options['port']}/{options['database']}"
     user = f"{options['user']}:{quote(databases.PASSWORD)}"

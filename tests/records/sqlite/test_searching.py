@@ -3,20 +3,21 @@
 import re
 import sqlite3
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from holdall.core.errors import Unsupported
 from holdall.core.runtime.blocking import drive
 from holdall.records.backends.sqlite import SqliteRecords, reading, writing
 from holdall.records.predicate import ALL
 from holdall.records.query import F, Query
-from holdall.records.stored import Found
+from holdall.records.stored import Found, Removal
 from records.sqlite.opening import ids, opened, put
+
+if TYPE_CHECKING:
+    from holdall.records.backends.sqlite.connections import Connection
 
 MANY = {f"{number:04}": {"n": number, "t": f"t{number % 50}"} for number in range(500)}
 
@@ -42,7 +43,7 @@ def plan(store: SqliteRecords, query: Query, after: tuple[Any, ...] | None = Non
     """How SQLite goes about a search; the first statement of it."""
     asked = Found(query.predicate, query.sorts, after, query.skipped, query.maximum)
     with store._connections.one() as connection:
-        recording = cast("sqlite3.Connection", Recording(connection))
+        recording = cast("Connection", Recording(connection))
         reading.searched(recording, store._table, asked)
     return cast("Recording", recording).plans[0]
 
@@ -50,7 +51,7 @@ def plan(store: SqliteRecords, query: Query, after: tuple[Any, ...] | None = Non
 def plan_of_count(store: SqliteRecords, query: Query) -> str:
     """How SQLite goes about counting."""
     with store._connections.one() as connection:
-        recording = cast("sqlite3.Connection", Recording(connection))
+        recording = cast("Connection", Recording(connection))
         reading.counted(recording, store._table, query.predicate)
     return cast("Recording", recording).plans[0]
 
@@ -126,6 +127,15 @@ def test_an_index_that_another_store_made_is_seen(tmp_path: Path) -> None:
     assert "SEARCH r" in plan(store, query)
 
 
+def test_an_index_serves_at_once(tmp_path: Path) -> None:
+    store = indexed(tmp_path)
+    query = Query().filter("t", "=", "t7")
+    assert "SCAN r" in plan(store, query)
+    assert len(ids(store, query)) == 10
+    drive(store.index(("t",)))
+    assert "SEARCH r" in plan(store, query)
+
+
 def test_an_index_that_is_made_again_changes_nothing(tmp_path: Path) -> None:
     store = indexed(tmp_path, "t", "t", "id", "id")
     with store._connections.one() as connection:
@@ -134,11 +144,14 @@ def test_an_index_that_is_made_again_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [("a", "0"), ("$a",), ('a"b',), ("a\\b",), ("a", "zone")])
-def test_a_path_that_sqlite_does_not_follow_cannot_be_indexed(
+def test_a_path_that_sqlite_does_not_follow_gets_no_index(
     tmp_path: Path, path: tuple[str, ...]
 ) -> None:
-    with pytest.raises(Unsupported, match="cannot be indexed"):
-        drive(indexed(tmp_path).index(path))
+    store = indexed(tmp_path)
+    drive(store.index(path))
+    with store._connections.one() as connection:
+        asked = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'records_at_%'"
+        assert connection.execute(asked).fetchone() == (0,)
 
 
 def test_a_zone_is_no_entry_of_a_moment(tmp_path: Path) -> None:
@@ -217,8 +230,7 @@ def test_names_and_values_are_never_read_as_sql(
     put(store, {attack: {attack: attack, "in": {attack: attack}}, "innocent": {"a": "b"}})
     for field in ((attack,), ("in", attack)):
         if with_index:
-            with suppress(Unsupported):
-                drive(store.index(field))
+            drive(store.index(field))
         for query in queries(field, attack):
             assert ids(store, query) == [attack]
             assert drive(store.count(query.predicate)) == 1
@@ -253,3 +265,44 @@ def test_a_limit_with_a_condition_that_python_tests_is_filled(tmp_path: Path) ->
     store = indexed(tmp_path)
     query = Query().filter("n", "!=", [1]).filter("t", "=", "t7").offset(2).limit(3)
     assert ids(store, query) == ["0107", "0157", "0207"]
+
+
+def _kept(tmp_path: Path) -> SqliteRecords:
+    """A store whose one connection knows that all of `t` is text, and that no row is odd."""
+    store = indexed(tmp_path, "t")
+    assert len(ids(store, Query().filter("t", "=", "t7"))) == 10
+    return store
+
+
+LATER: dict[str, dict[str, Any]] = {"list": {"t": ["t7"]}, "odd": {"t": ["t7", 2**60]}}
+
+
+@pytest.mark.parametrize("id_", LATER)
+@pytest.mark.parametrize("other", [False, True])
+def test_what_was_known_of_the_rows_is_forgotten_when_they_change(
+    tmp_path: Path, id_: str, other: bool
+) -> None:
+    store = _kept(tmp_path)
+    put(opened(tmp_path / "a.db") if other else store, {id_: LATER[id_]})
+    assert id_ in ids(store, Query().filter("t", "=", "t7"))
+    assert drive(store.count(F("t") == "t7")) == 11
+
+
+@pytest.mark.parametrize("id_", LATER)
+def test_what_a_transaction_knows_is_forgotten_when_it_is_undone(tmp_path: Path, id_: str) -> None:
+    store = _kept(tmp_path)
+    put(store, {id_: LATER[id_]})
+    transaction = drive(store.begin())
+    drive(transaction.delete([Removal(id_)]))
+    assert len(ids(transaction, Query().filter("t", "=", "t7"))) == 10
+    drive(transaction.rollback())
+    assert id_ in ids(store, Query().filter("t", "=", "t7"))
+
+
+def test_what_was_known_of_the_rows_is_not_used_in_a_transaction(tmp_path: Path) -> None:
+    store = _kept(tmp_path)
+    transaction = drive(store.begin())
+    put(transaction, {"list": {"t": ["t7"]}})
+    assert "list" in ids(transaction, Query().filter("t", "=", "t7"))
+    drive(transaction.rollback())
+    assert "list" not in ids(store, Query().filter("t", "=", "t7"))

@@ -6,6 +6,9 @@
     report = import_records(db, "more.csv", types={"age": "int"})
     report.check()
 
+Each function has a twin for asyncio, `export_records_async` and so on: files are read and written
+in threads there, so that no loop waits for them.
+
 JSON Lines keeps every value as it is. CSV, Parquet, Arrow and data frames have columns, which
 `holdall.records.exchange.rows` names; CSV keeps texts only, and what the others keep of types
 stands in `holdall.records.exchange.columns`. Nothing but data frames is held in memory as a whole.
@@ -18,36 +21,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdall.records.exchange.csv_text import read_csv, write_csv
+from holdall.core.runtime.blocking import drive
+from holdall.records.exchange.csv_text import CsvWriter, read_csv
+from holdall.records.exchange.exporting import BATCH, entered, write_records
 from holdall.records.exchange.files import format_of, name_of, reading, writing
-from holdall.records.exchange.frames import frame_lines, frame_of
+from holdall.records.exchange.frames import FrameMaker, frame_lines
 from holdall.records.exchange.importing import ImportFailure, ImportReport, write_rows
-from holdall.records.exchange.json_lines import read_lines, write_lines
-from holdall.records.exchange.tables import read_table, write_table
+from holdall.records.exchange.json_lines import LinesWriter, read_lines
+from holdall.records.exchange.tables import TableWriter, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from typing import IO
 
+    from holdall.records.async_database import AsyncDatabase
+    from holdall.records.contract import RecordStore
     from holdall.records.database import Database
     from holdall.records.exchange.cells import CellTypes
-    from holdall.records.exchange.files import Place
+    from holdall.records.exchange.exporting import OnProgress, Writer
+    from holdall.records.exchange.files import Format, Place
     from holdall.records.exchange.frames import FrameKind
-    from holdall.records.exchange.importing import ImportMode, OnProgress
+    from holdall.records.exchange.importing import ImportMode
     from holdall.records.query import Query
-    from holdall.records.record import Record
 
 __all__ = [
     "BATCH",
     "ImportFailure",
     "ImportReport",
     "export_records",
+    "export_records_async",
     "from_dataframe",
+    "from_dataframe_async",
     "import_records",
+    "import_records_async",
     "to_dataframe",
+    "to_dataframe_async",
 ]
-
-BATCH = 1000
-"""How many records are written together, when the caller names no number."""
 
 
 def export_records(
@@ -76,17 +84,36 @@ def export_records(
         OSError: The file cannot be written.
         ValueError: The format is none of these.
     """
-    kind = format_of(place, format)
-    total = None if progress is None else db.count(query)
-    counted = _Counted(db.stream_read(query), progress, total)
-    with writing(place) as stream:
-        if kind == "jsonl":
-            write_lines(counted, stream)
-        elif kind == "csv":
-            write_csv(counted, stream)
-        else:
-            write_table(counted, stream, kind)
-    return counted.number
+    return drive(_export(db.store, place, format, query, progress))
+
+
+async def export_records_async(
+    db: AsyncDatabase,
+    place: Place,
+    format: str | None = None,  # noqa: A002
+    query: Query | None = None,
+    progress: OnProgress | None = None,
+) -> int:
+    """Write records to a file; answer how many; see `export_records`."""
+    return await _export(db.store, place, format, query, progress)
+
+
+async def _export(
+    store: RecordStore,
+    place: Place,
+    named: str | None,
+    query: Query | None,
+    progress: OnProgress | None,
+) -> int:
+    kind = format_of(place, named)
+    async with entered(writing(place), store.runtime) as stream:
+        return await write_records(store, query, _writer(kind, stream), progress)
+
+
+def _writer(kind: Format, stream: IO[bytes]) -> Writer:
+    if kind == "jsonl":
+        return LinesWriter(stream)
+    return CsvWriter(stream) if kind == "csv" else TableWriter(stream, kind)
 
 
 def import_records(
@@ -129,18 +156,52 @@ def import_records(
         ValueError: An argument cannot be.
         HoldallError: The database cannot be reached or used.
     """
-    kind = format_of(place, format)
+    kind = _import_format(place, format, types)
+    return drive(_import(db.store, place, kind, mode, batch, id_field, progress, types))
+
+
+async def import_records_async(
+    db: AsyncDatabase,
+    place: Place,
+    format: str | None = None,  # noqa: A002
+    mode: ImportMode = "create",
+    batch: int = BATCH,
+    id_field: str = "id",
+    progress: OnProgress | None = None,
+    *,
+    types: CellTypes = None,
+) -> ImportReport:
+    """Write the records of a file to a database; answer what came of them; see `import_records`."""
+    kind = _import_format(place, format, types)
+    return await _import(db.store, place, kind, mode, batch, id_field, progress, types)
+
+
+def _import_format(place: Place, named: str | None, types: CellTypes) -> Format:
+    kind = format_of(place, named)
     if types is not None and kind != "csv":
         raise ValueError(f"types are for CSV: {kind} has its own")
+    return kind
+
+
+async def _import(
+    store: RecordStore,
+    place: Place,
+    kind: Format,
+    mode: ImportMode,
+    batch: int,
+    id_field: str,
+    progress: OnProgress | None,
+    types: CellTypes,
+) -> ImportReport:
     name = name_of(place)
-    with reading(place) as stream:
+    async with entered(reading(place), store.runtime) as stream:
         if kind == "jsonl":
             lines = read_lines(stream, name, id_field)
         elif kind == "csv":
             lines = read_csv(stream, name, id_field, types)
         else:
             lines = read_table(stream, name, id_field, kind)
-        return write_rows(db.store, lines, mode, batch, progress)
+        return await write_rows(store, lines, mode, batch, progress)
 
 
 def to_dataframe(db: Database, query: Query | None = None, kind: FrameKind = "pandas") -> Any:
@@ -157,7 +218,20 @@ def to_dataframe(db: Database, query: Query | None = None, kind: FrameKind = "pa
         InvalidConfig: A library is not installed.
         ValueError: There is no such kind.
     """
-    return frame_of(db.stream_read(query), kind)
+    return drive(_to_frame(db.store, query, kind))
+
+
+async def to_dataframe_async(
+    db: AsyncDatabase, query: Query | None = None, kind: FrameKind = "pandas"
+) -> Any:
+    """Answer records as a data frame, all of them in memory; see `to_dataframe`."""
+    return await _to_frame(db.store, query, kind)
+
+
+async def _to_frame(store: RecordStore, query: Query | None, kind: FrameKind) -> Any:
+    maker = FrameMaker(kind)
+    await write_records(store, query, maker, None)
+    return await store.runtime.call(maker.frame, None)
 
 
 def from_dataframe(
@@ -186,27 +260,29 @@ def from_dataframe(
         ValueError: Two columns have one name, or one is finer than a microsecond.
         HoldallError: The database cannot be reached or used.
     """
+    return drive(_from_frame(db.store, frame, mode, batch, id_field, progress))
+
+
+async def from_dataframe_async(
+    db: AsyncDatabase,
+    frame: Any,
+    mode: ImportMode = "create",
+    batch: int = BATCH,
+    id_field: str = "id",
+    progress: OnProgress | None = None,
+) -> ImportReport:
+    """Write the rows of a data frame to a database; see `from_dataframe`."""
+    return await _from_frame(db.store, frame, mode, batch, id_field, progress)
+
+
+async def _from_frame(
+    store: RecordStore,
+    frame: Any,
+    mode: ImportMode,
+    batch: int,
+    id_field: str,
+    progress: OnProgress | None,
+) -> ImportReport:
     lines = frame_lines(frame, id_field)
     total = len(frame) if hasattr(frame, "__len__") else None
-    return write_rows(db.store, lines, mode, batch, progress, total)
-
-
-class _Counted:
-    """Records that are counted as they go by."""
-
-    def __init__(
-        self, records: Iterator[Record], progress: OnProgress | None, total: int | None
-    ) -> None:
-        self._records = records
-        self._progress = progress
-        self._total = total
-        self.number = 0
-
-    def __iter__(self) -> Iterator[Record]:
-        for record in self._records:
-            self.number += 1
-            yield record
-            if self._progress is not None and self.number % BATCH == 0:
-                self._progress(self.number, self._total)
-        if self._progress is not None and (self.number % BATCH or not self.number):
-            self._progress(self.number, self._total)
+    return await write_rows(store, lines, mode, batch, progress, total)

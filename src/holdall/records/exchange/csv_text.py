@@ -13,12 +13,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 from holdall.core.errors import CodecError, Corrupt
 from holdall.records.exchange.cells import inferred, parser_of, to_text
+from holdall.records.exchange.exporting import Writer
 from holdall.records.exchange.importing import Line, line_of
 from holdall.records.exchange.rows import record_of, row_of
 from holdall.records.exchange.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from holdall.records.exchange.cells import CellTypes
     from holdall.records.record import Record
@@ -30,23 +31,35 @@ _LARGEST_CELL = 2**31 - 1
 _BOM = b"\xef\xbb\xbf"
 
 
-def write_csv(records: Iterable[Record], stream: IO[bytes]) -> None:
-    """Write records: they are kept in a temporary file until all columns are known.
+class CsvWriter(Writer):
+    """Writes records, which are kept in a temporary file until all columns are known.
 
-    Raises:
-        CodecError: A text holds a lone surrogate, which UTF-8 has no form for, or a number has
-            more digits than Python writes.
+    Args:
+        stream: Where to.
     """
-    with Spool() as spool:
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._spool = Spool()
+
+    def add(self, records: Sequence[Record]) -> None:
         for record in records:
-            spool.add(row_of(record))
-        text = io.TextIOWrapper(stream, "utf-8", newline="", write_through=True)
+            self._spool.add(row_of(record))
+
+    def finish(self) -> None:
+        """Write all rows.
+
+        Raises:
+            CodecError: A text holds a lone surrogate, which UTF-8 has no form for, or a number
+                has more digits than Python writes.
+        """
+        text = io.TextIOWrapper(self._stream, "utf-8", newline="", write_through=True)
         try:
             writer = csv.writer(text)
-            columns = spool.columns
+            columns = self._spool.columns
             if columns:
                 writer.writerow(columns)
-            for row, _ in spool.rows():
+            for row, _ in self._spool.rows():
                 try:
                     writer.writerow([to_text(row.get(name)) for name in columns])
                 except ValueError as error:
@@ -55,6 +68,9 @@ def write_csv(records: Iterable[Record], stream: IO[bytes]) -> None:
                     ) from error
         finally:
             text.detach()  # or it would close what it wraps
+
+    def close(self) -> None:
+        self._spool.close()
 
 
 def read_csv(stream: IO[bytes], name: str, id_field: str, types: CellTypes) -> Iterator[Line]:

@@ -11,13 +11,11 @@ from holdall.records.exchange.columns import IDENTIFIER, JSON, NOTE
 from holdall.records.exchange.drivers import frames
 from holdall.records.exchange.importing import Line, line_of
 from holdall.records.exchange.rows import record_of
-from holdall.records.exchange.tables import lines_of, table_of, tidy
+from holdall.records.exchange.tables import TableMaker, lines_of, tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from uuid import UUID
-
-    from holdall.records.record import Record
 
 FrameKind: TypeAlias = Literal["pandas", "polars", "arrow"]
 
@@ -25,20 +23,31 @@ _CHUNK_ROWS = 1000
 _NANOSECONDS = 1000
 
 
-def frame_of(records: Iterable[Record], kind: FrameKind) -> Any:
-    """Answer a data frame of records, a row each.
+class FrameMaker(TableMaker):
+    """Makes a data frame of all records, a row each.
+
+    Args:
+        kind: Of which library.
 
     Raises:
         InvalidConfig: A library is not installed.
         ValueError: There is no such kind.
     """
-    if kind not in get_args(FrameKind):
-        raise ValueError(f"kind={kind!r} is unknown; there are {', '.join(get_args(FrameKind))}")
-    library = None if kind == "arrow" else frames(kind)
-    table = table_of(records)
-    if library is None:
-        return table
-    return library.from_arrow(table) if kind == "polars" else _pandas(table)
+
+    def __init__(self, kind: FrameKind) -> None:
+        if kind not in get_args(FrameKind):
+            known = ", ".join(get_args(FrameKind))
+            raise ValueError(f"kind={kind!r} is unknown; there are {known}")
+        super().__init__()
+        self._kind = kind
+        self._library = None if kind == "arrow" else frames(kind)
+
+    def frame(self) -> Any:
+        """The data frame of what it was given."""
+        table = self.table()
+        if self._library is None:
+            return table
+        return self._library.from_arrow(table) if self._kind == "polars" else _pandas(table)
 
 
 def _pandas(table: Any) -> Any:

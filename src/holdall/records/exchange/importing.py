@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from msgspec import Struct, field
 
 from holdall.core.errors import HoldallError, PartialFailure
-from holdall.core.runtime.blocking import drive
 from holdall.records.drafts import UnfitRecord, draft
 from holdall.records.migration_writing import OUTAGES_IN_A_ROW, is_outage, write_each
 from holdall.records.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from holdall.records.contract import RecordStore
+    from holdall.records.exchange.exporting import OnProgress
     from holdall.records.stored import Write
-
-    OnProgress: TypeAlias = Callable[[int, int | None], object]
 
 ImportMode: TypeAlias = Literal["create", "upsert"]
 
@@ -93,7 +91,7 @@ def _unfit(number: int, error: Exception) -> UnfitRecord:
     return unfit
 
 
-def write_rows(
+async def write_rows(
     store: RecordStore,
     lines: Iterable[Line],
     mode: ImportMode,
@@ -115,8 +113,8 @@ def write_rows(
     report = ImportReport()
     left = iter(lines)
     outages = 0
-    while some := list(islice(left, batch)):
-        failed = _write(store, some, mode)
+    while some := await store.runtime.call(_taken, None, left, batch):
+        failed = await _write(store, some, mode)
         report.read += len(some)
         report.written += len(some) - len(failed)
         report.failed += failed
@@ -129,7 +127,13 @@ def write_rows(
     return report
 
 
-def _write(store: RecordStore, lines: Sequence[Line], mode: ImportMode) -> list[ImportFailure]:
+def _taken(lines: Iterator[Line], number: int) -> list[Line]:
+    return list(islice(lines, number))
+
+
+async def _write(
+    store: RecordStore, lines: Sequence[Line], mode: ImportMode
+) -> list[ImportFailure]:
     failed: list[tuple[int, ImportFailure]] = []
     writes: list[Write] = []
     places: list[int] = []
@@ -147,7 +151,7 @@ def _write(store: RecordStore, lines: Sequence[Line], mode: ImportMode) -> list[
         assert made.error is not None
         id_ = None if made.record is None else made.record.id
         failed.append((at, ImportFailure(made.number, id_, made.error)))
-    outcomes = drive(write_each(store, writes)) if writes else []
+    outcomes = await write_each(store, writes) if writes else []
     for at, write, outcome in zip(places, writes, outcomes, strict=True):
         if isinstance(outcome, HoldallError):
             failed.append((at, ImportFailure(lines[at].number, write.id, outcome)))

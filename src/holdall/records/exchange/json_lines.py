@@ -14,11 +14,12 @@ import msgspec
 
 from holdall.core.errors import CodecError
 from holdall.records.encoding import from_plain
+from holdall.records.exchange.exporting import Writer
 from holdall.records.exchange.importing import Line, line_of
 from holdall.records.record import STORE_NAMES, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
 _OURS = {"id", "fields", "metadata", "version"}
 _BOM = b"\xef\xbb\xbf"
@@ -26,11 +27,20 @@ _AT_BYTE = re.compile(r"byte (\d+)")
 _decode = msgspec.json.Decoder().decode
 
 
-def write_lines(records: Iterable[Record], stream: IO[bytes]) -> None:
-    """Write records."""
-    for record in records:
-        stream.write(record.to_json().encode())
-        stream.write(b"\n")
+class LinesWriter(Writer):
+    """Writes records, a line each.
+
+    Args:
+        stream: Where to.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def add(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._stream.write(record.to_json().encode())
+            self._stream.write(b"\n")
 
 
 def read_lines(stream: IO[bytes], name: str, id_field: str) -> Iterator[Line]:

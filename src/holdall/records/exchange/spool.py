@@ -6,7 +6,7 @@ A table needs its columns first, and the database may not answer the same twice.
 from __future__ import annotations
 
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,7 +14,6 @@ from holdall.records.encoding import from_plain, to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from types import TracebackType
 
 _IN_MEMORY = 8 * 2**20
 
@@ -23,10 +22,10 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Spool:
-    """Rows, in a file that nobody else sees and that is gone at the end of `with`."""
+    """Rows, in a file that nobody else sees and that is gone when it is closed."""
 
     def __init__(self) -> None:
-        self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # closed by `with` around it
+        self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # closed by `close`
         self._columns: dict[str, None] = {}
 
     @property
@@ -46,13 +45,6 @@ class Spool:
         for line in self._file:
             yield {name: from_plain(value) for name, value in _decode(line)}, len(line)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the file."""
         self._file.close()

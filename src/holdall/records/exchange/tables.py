@@ -17,12 +17,13 @@ from holdall.core.errors import CodecError
 from holdall.records.encoding import from_plain
 from holdall.records.exchange.columns import IDENTIFIER, JSON, NOTE, Columns, Seen
 from holdall.records.exchange.drivers import arrow
+from holdall.records.exchange.exporting import Writer
 from holdall.records.exchange.importing import Line, line_of
 from holdall.records.exchange.rows import record_of, row_of
 from holdall.records.exchange.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from holdall.records.exchange.files import Format
     from holdall.records.record import Record
@@ -32,47 +33,72 @@ _GROUP_ROWS = 100_000
 _READ_ROWS = 1000
 
 
-def write_table(records: Iterable[Record], stream: IO[bytes], kind: Format) -> None:
-    """Write records as a file of Parquet or Arrow.
+class TableWriter(Writer):
+    """Writes records as a file of Parquet or Arrow.
 
     They are kept in a temporary file until the types of all columns are known.
 
+    Args:
+        stream: Where to.
+        kind: The format.
+
     Raises:
         InvalidConfig: pyarrow is not installed.
     """
-    pa = arrow()
-    with Spool() as spool:
-        seen: dict[str, Seen] = defaultdict(Seen)
+
+    def __init__(self, stream: IO[bytes], kind: Format) -> None:
+        self._arrow = arrow()
+        self._stream = stream
+        self._kind = kind
+        self._seen: dict[str, Seen] = defaultdict(Seen)
+        self._spool = Spool()
+
+    def add(self, records: Sequence[Record]) -> None:
         for record in records:
             row = row_of(record)
-            spool.add(row)
+            self._spool.add(row)
             for name, value in row.items():
-                seen[name].see(value)
-        columns = Columns(spool.columns or ["id"], seen)
-        if kind == "parquet":
-            writer = arrow("pyarrow.parquet").ParquetWriter(stream, columns.schema)
+                self._seen[name].see(value)
+
+    def finish(self) -> None:
+        columns = Columns(self._spool.columns or ["id"], self._seen)
+        if self._kind == "parquet":
+            writer = arrow("pyarrow.parquet").ParquetWriter(self._stream, columns.schema)
         else:
-            writer = pa.ipc.new_file(stream, columns.schema)
+            writer = self._arrow.ipc.new_file(self._stream, columns.schema)
         with writer:
-            for rows in _groups(spool):
+            for rows in _groups(self._spool):
                 writer.write_batch(columns.batch(rows))
 
+    def close(self) -> None:
+        self._spool.close()
 
-def table_of(records: Iterable[Record]) -> Any:
-    """Answer a table of Arrow, with all of these records.
+
+class TableMaker(Writer):
+    """Makes a table of Arrow of all records, which it holds in memory.
 
     Raises:
         InvalidConfig: pyarrow is not installed.
     """
-    seen: dict[str, Seen] = defaultdict(Seen)
-    rows = [row_of(record) for record in records]
-    names: dict[str, None] = {"id": None}
-    for row in rows:
-        names.update(dict.fromkeys(row))
-        for name, value in row.items():
-            seen[name].see(value)
-    columns = Columns([*names], seen)
-    return arrow().Table.from_batches([columns.batch(rows)], columns.schema)
+
+    def __init__(self) -> None:
+        self._arrow = arrow()
+        self._seen: dict[str, Seen] = defaultdict(Seen)
+        self._rows: list[dict[str, Any]] = []
+        self._names: dict[str, None] = {"id": None}
+
+    def add(self, records: Sequence[Record]) -> None:
+        for record in records:
+            row = row_of(record)
+            self._rows.append(row)
+            self._names.update(dict.fromkeys(row))
+            for name, value in row.items():
+                self._seen[name].see(value)
+
+    def table(self) -> Any:
+        """The table of what it was given."""
+        columns = Columns([*self._names], self._seen)
+        return self._arrow.Table.from_batches([columns.batch(self._rows)], columns.schema)
 
 
 def read_table(stream: IO[bytes], name: str, id_field: str, kind: Format) -> Iterator[Line]:

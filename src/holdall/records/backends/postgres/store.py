@@ -6,7 +6,7 @@ from abc import abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, final
 
-from holdall.core.errors import Corrupt, HoldallError, Unsupported
+from holdall.core.errors import Corrupt, HoldallError, LimitExceeded, Unsupported
 from holdall.records.backends.postgres import searching, writing
 from holdall.records.backends.postgres.rows import stored
 from holdall.records.backends.postgres.server import Server
@@ -90,8 +90,9 @@ class _Records(RecordStore):
         return await self._line.change(lambda _: writing.clear(self._table.sql))
 
     async def index(self, path: Path) -> None:
-        # Where SQL does not follow a path no index would be used.
-        with suppress(Declined):
+        # Where SQL does not follow a path no index would be used; and names that are very long
+        # are more than a definition of an index holds.
+        with suppress(Declined, LimitExceeded):
             await self._line.change(lambda _: self._table.indexed(path))
 
 

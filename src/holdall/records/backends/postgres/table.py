@@ -55,7 +55,27 @@ SELECT current_setting('server_encoding'), current_setting('server_version_num')
         SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
         WHERE indrelid = to_regclass($2::text) AND indisprimary AND indnkeyatts = 1
             AND attname = 'id' AND attcollation = '"C"'::regcollation
-    )
+    ),
+    EXISTS (
+        SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+        WHERE indrelid = to_regclass($2::text) AND relname = $3::text
+            AND NOT COALESCE(reloptions::text ~ 'fastupdate|gin_pending_list_limit', FALSE)
+            AND current_setting('transaction_read_only') = 'off'
+    ) AND EXISTS (SELECT FROM pg_language WHERE lanname = 'plpgsql')
+"""
+
+# New rows wait in a list before they are sorted into an index of this kind, and each search looks
+# through all of it: 4 MB of it, unless told otherwise, cost ten times the search itself. A list of
+# this many KiB makes large batches no slower, since there the list is sorted in anyway.
+_PENDING: Final = "gin_pending_list_limit = 512"
+
+# Who may not change the index, or would have to wait for it, uses it as it is.
+_TUNE = """
+BEGIN
+    SET LOCAL lock_timeout = '100ms';
+    ALTER INDEX {index} SET ({option});
+EXCEPTION WHEN lock_not_available OR insufficient_privilege OR undefined_object THEN NULL;
+END
 """
 
 
@@ -90,8 +110,9 @@ class Table:
         yield Mark.END
 
     def _is_there(self) -> Steps[bool]:
-        reply = yield Ask(_LOOK, (quoted(self._schema), self.sql))
-        encoding, version, schema, columns, keyed = reply.rows[0]
+        index = self._index_name("data")
+        reply = yield Ask(_LOOK, (quoted(self._schema), self.sql, index))
+        encoding, version, schema, columns, keyed, plain = reply.rows[0]
         if version < 120_000:
             raise Unsupported("the server is older than PostgreSQL 12, which is needed")
         if encoding != "UTF8":
@@ -110,6 +131,9 @@ class Table:
                 f"{self.sql} is a table of something else, and is left as it is: name another "
                 "one in the setting 'table'"
             )
+        if plain:  # as tables were made before
+            where = f"{quoted(self._schema)}.{quoted(index)}"
+            yield Ask(f"DO {_written(_TUNE.format(index=where, option=_PENDING))}")
         return True
 
     def _statements(self) -> list[str]:
@@ -125,7 +149,8 @@ class Table:
                 odd smallint NOT NULL,
                 data jsonb GENERATED ALWAYS AS (fields::jsonb) STORED
             )""",
-            f"CREATE INDEX {self._index('data')} ON {table} USING gin (data jsonb_path_ops)",
+            f"""CREATE INDEX {self._index("data")} ON {table}
+                USING gin (data jsonb_path_ops) WITH ({_PENDING})""",
             f"CREATE INDEX {self._index('odd')} ON {table} (odd) WHERE odd > 0",
         ]
 
@@ -144,19 +169,27 @@ class Table:
         yield Ask(f"CREATE INDEX IF NOT EXISTS {name} ON {self.sql} ({parts})")
 
     def _index(self, *what: str) -> str:
+        return quoted(self._index_name(*what))
+
+    def _index_name(self, *what: str) -> str:
         """The name of an index: one of its own for each table and path, whatever their names."""
         own = _digest("\0".join([self._name, *what])).hex()[:12]
         shown = "_".join([self._name[:20], *(name[:20] for name in what if name.isidentifier())])
-        return quoted(f"{shown[:40].encode()[:48].decode(errors='ignore')}_{own}")
+        return f"{shown[:40].encode()[:48].decode(errors='ignore')}_{own}"
 
 
 class _Literals(Params):
     """Values written out, as an index needs them."""
 
     def add(self, value: object, kind: str) -> str:
-        from psycopg.sql import Literal
+        return f"{_written(value)}::{kind}"
 
-        return f"{Literal(value).as_string(None)}::{kind}"
+
+def _written(value: object) -> str:
+    """A value as a statement has it that takes no parameters."""
+    from psycopg.sql import Literal
+
+    return Literal(value).as_string(None)
 
 
 def quoted(name: str) -> str:

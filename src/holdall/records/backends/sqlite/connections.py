@@ -12,7 +12,7 @@ import sqlite3
 import stat
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 from weakref import WeakSet, finalize
 
 from holdall.core.errors import Unavailable
@@ -27,6 +27,16 @@ _KEPT = 8
 _STATEMENTS = 256
 
 
+class Connection(sqlite3.Connection):
+    """A connection that may keep what was found out over it.
+
+    Attributes:
+        known: What it keeps; None when there is nothing.
+    """
+
+    known: Any = None
+
+
 @final
 class Connections:
     """The connections of one store.
@@ -37,20 +47,20 @@ class Connections:
     """
 
     def __init__(
-        self, settings: SqliteRecordSettings, prepare: Callable[[sqlite3.Connection], None]
+        self, settings: SqliteRecordSettings, prepare: Callable[[Connection], None]
     ) -> None:
         self._settings = settings
         self._prepare = prepare
         self._guard = threading.Lock()
-        self._idle: list[sqlite3.Connection] = []
-        self._used: set[sqlite3.Connection] = set()
+        self._idle: list[Connection] = []
+        self._used: set[Connection] = set()
         self._closed = False
         _all.add(self)
         # Who forgets to close a store leaves no log beside the file.
         finalize(self, _close, self._idle)
 
     @contextmanager
-    def one(self) -> Iterator[sqlite3.Connection]:
+    def one(self) -> Iterator[Connection]:
         """A connection, for `with`; what is not committed then is undone.
 
         Raises:
@@ -73,7 +83,7 @@ class Connections:
         if self._closed:
             raise Unavailable(f"{self._settings.address} was closed", transient=False)
 
-    def take(self) -> sqlite3.Connection:
+    def take(self) -> Connection:
         """Take a connection out, for `give_back` later.
 
         Raises:
@@ -96,7 +106,7 @@ class Connections:
             raise
         return connection
 
-    def give_back(self, connection: sqlite3.Connection) -> None:
+    def give_back(self, connection: Connection) -> None:
         """Take a connection in again; what it did not commit is undone."""
         if _is_orphan(self._settings):
             return  # it is the parent's
@@ -122,7 +132,7 @@ class Connections:
             self._idle.clear()
         _close(idle)
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Connection:
         settings = self._settings
         # SQLite would make it readable to all; its other files take after this one. It is not
         # opened here: closing it would let go of all locks that this process has on it.
@@ -134,9 +144,10 @@ class Connections:
             isolation_level=None,
             check_same_thread=False,
             cached_statements=_STATEMENTS,
+            factory=Connection,
         )
 
-    def _drop(self, connection: sqlite3.Connection) -> None:
+    def _drop(self, connection: Connection) -> None:
         with self._guard:
             self._used.discard(connection)
         connection.close()
@@ -156,7 +167,7 @@ class Connections:
         self._guard.release()
 
 
-def _close(connections: list[sqlite3.Connection]) -> None:
+def _close(connections: list[Connection]) -> None:
     while connections:
         connections.pop().close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -109,6 +110,7 @@ _COLUMNS = {
 }
 
 
+@lru_cache(1024)
 def place_of(path: Path) -> JsonPlace | ColumnPlace | None:
     """Where a path leads to; None where SQLite would find something else than Python does."""
     if path == (ID,):

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from holdall.records.backends.sqlite.conditions import Condition
+    from holdall.records.backends.sqlite.connections import Connection
     from holdall.records.backends.sqlite.orders import Key
-    from holdall.records.backends.sqlite.table import Table
+    from holdall.records.backends.sqlite.table import IndexFacts, Table
     from holdall.records.predicate import Node
     from holdall.records.stored import Found
 
@@ -45,7 +46,7 @@ def json_text(values: Sequence[str]) -> str:
 
 
 def rows_of(
-    connection: sqlite3.Connection, table: Table, ids: Sequence[str]
+    connection: Connection, table: Table, ids: Sequence[str]
 ) -> list[Stored | Corrupt | None]:
     """The rows of these ids, in their order; an error for one that cannot be read."""
     asked = f"SELECT {_SELECTED} FROM {table.source} WHERE {ROW}.id"
@@ -60,7 +61,7 @@ def rows_of(
 
 def _row_or_error(row: tuple[Any, ...]) -> Stored | Corrupt:
     try:
-        return _row(row)
+        return next(_rows((row,)))
     except Corrupt as error:
         return error
 
@@ -71,54 +72,59 @@ def _moment(microseconds: int) -> datetime:
     return EPOCH + timedelta(0, 0, microseconds)
 
 
-def _row(row: tuple[Any, ...]) -> Stored:
-    id_, data, metadata, created, updated, version = row
-    try:
-        return Stored(
-            id_,
-            # Only markers need more than the JSON.
-            load(data) if '"$' in data else _decode(data),
-            {} if metadata == "{}" else load(metadata),
-            _moment(created),
-            _moment(updated),
-            version,
-        )
-    except (Corrupt, TypeError, OverflowError, msgspec.DecodeError, RecursionError) as error:
-        raise Corrupt(f"the record {id_!r} cannot be read: {error}", reference=id_) from error
+def _rows(rows: Iterable[tuple[Any, ...]]) -> Iterator[Stored]:
+    """What was selected, as rows."""
+    for id_, data, metadata, created, updated, version in rows:
+        try:
+            row = Stored(
+                id_,
+                # Only markers need more than the JSON.
+                load(data) if '"$' in data else _decode(data),
+                {} if metadata == "{}" else load(metadata),
+                _moment(created),
+                _moment(updated),
+                version,
+            )
+        except (Corrupt, TypeError, OverflowError, msgspec.DecodeError, RecursionError) as error:
+            raise Corrupt(f"the record {id_!r} cannot be read: {error}", reference=id_) from error
+        yield row
 
 
-def counted(connection: sqlite3.Connection, table: Table, predicate: Node) -> int:
+def counted(connection: Connection, table: Table, predicate: Node) -> int:
     """How many rows meet a condition."""
     if predicate == ALL:
         (number,) = connection.execute(f"SELECT count(*) FROM {table.source}").fetchone()
         return int(number)
-    with _Snapshot(connection, table):
+    with _Snapshot(connection, table) as facts:
         test = compiled(predicate, reader)
-        number = sum(map(test, _odd(connection, table)))
-        condition = condition_of(predicate, table.facts(connection))
+        number = sum(map(test, _odd(connection, table))) if facts.odd else 0
+        condition = condition_of(predicate, facts)
         where = f"{ROW}.odd=0 AND {condition.text}"
         if condition.exact:
             asked = f"SELECT count(*) FROM {table.source} WHERE {where}"
             (regular,) = connection.execute(asked, condition.args).fetchone()
             return number + int(regular)
         asked = f"SELECT {_SELECTED} FROM {table.source} WHERE {where}"
-        return number + sum(map(test, map(_row, connection.execute(asked, condition.args))))
+        return number + sum(map(test, _rows(connection.execute(asked, condition.args))))
 
 
-def searched(connection: sqlite3.Connection, table: Table, found: Found) -> list[Stored]:
+def searched(connection: Connection, table: Table, found: Found) -> list[Stored]:
     """The rows that meet a condition, in order."""
     if found.size == 0:
         return []
-    with _Snapshot(connection, table):
-        return _Search(connection, table, found).rows()
+    with _Snapshot(connection, table) as facts:
+        return _Search(connection, table, facts, found).rows()
 
 
 class _Search:
     """One search, within one state of the file."""
 
-    def __init__(self, connection: sqlite3.Connection, table: Table, found: Found) -> None:
+    def __init__(
+        self, connection: Connection, table: Table, facts: IndexFacts, found: Found
+    ) -> None:
         self._connection = connection
         self._table = table
+        self._facts = facts
         self._found = found
         self._end = None if found.size is None else found.skip + found.size
         self._test = None if found.predicate == ALL else compiled(found.predicate, reader)
@@ -126,9 +132,11 @@ class _Search:
         self._last = None if found.after is None else after_row(found.sorts, found.after)
 
     def rows(self) -> list[Stored]:
-        found = self._found
-        odd = list(self._meant(_odd(self._connection, self._table), test=True, place=True))
-        facts = self._table.facts(self._connection)
+        found, facts = self._found, self._facts
+        odd: list[Stored] = []
+        if facts.odd:
+            every = _odd(self._connection, self._table)
+            odd.extend(self._meant(every, test=True, place=True))
         condition = condition_of(found.predicate, facts)
         keys = keys_of(found.sorts, facts)
         if keys is None:
@@ -174,7 +182,7 @@ class _Search:
         if limit is not None:
             asked += " LIMIT ? OFFSET ?"
             args = (*args, *limit)
-        return map(_row, self._connection.execute(asked, args))
+        return _rows(self._connection.execute(asked, args))
 
     def _meant(self, rows: Iterable[Stored], *, test: bool, place: bool) -> Iterator[Stored]:
         """What of some rows is meant, as far as SQLite has not looked at it."""
@@ -189,27 +197,30 @@ class _Search:
         return lambda row: position(row) > last
 
 
-def _odd(connection: sqlite3.Connection, table: Table) -> Iterator[Stored]:
+def _odd(connection: Connection, table: Table) -> Iterator[Stored]:
     """The rows that are compared in Python."""
     asked = f"SELECT {_SELECTED} FROM {table.source} WHERE {ROW}.odd=1"
-    return map(_row, connection.execute(asked))
+    return _rows(connection.execute(asked))
 
 
 class _Snapshot:
-    """One state of the file for several statements, for `with`; in a transaction, its own.
+    """One state of the file for several statements, for `with`: answers what is known of it.
+
+    In a transaction that has begun it is that one's state.
 
     Raises:
         Corrupt: A record is no JSON; names it, which SQLite does not.
     """
 
-    def __init__(self, connection: sqlite3.Connection, table: Table) -> None:
+    def __init__(self, connection: Connection, table: Table) -> None:
         self._connection = connection
         self._table = table
         self._inside = connection.in_transaction
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> IndexFacts:
         if not self._inside:
             self._connection.execute("BEGIN")
+        return self._table.facts(self._connection, lasting=not self._inside)
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         try:

@@ -23,13 +23,13 @@ from holdall.records.contract import RecordStore
 from holdall.records.stored import RecordCapabilities
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from msgspec import Struct
 
     from holdall.core.errors import HoldallError
     from holdall.core.runtime import Runtime
+    from holdall.records.backends.sqlite.connections import Connection
     from holdall.records.contract import RecordTransaction
     from holdall.records.paths import Path
     from holdall.records.predicate import Node
@@ -108,7 +108,7 @@ class SqliteRecords(RecordStore):
 
     async def begin(self) -> RecordTransaction:
         await self._wait_for_writers()
-        begun: list[sqlite3.Connection] = []
+        begun: list[Connection] = []
         try:
             await self._runtime.call(self._begin, None, begun)
         except BaseException:
@@ -123,10 +123,10 @@ class SqliteRecords(RecordStore):
     async def close(self) -> None:
         await self._runtime.call(self._connections.close, None)
 
-    async def _read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+    async def _read(self, function: Callable[[Connection], T]) -> T:
         return await self._runtime.call(self._with_one, None, function)
 
-    async def _write(self, function: Callable[[sqlite3.Connection], T]) -> T:
+    async def _write(self, function: Callable[[Connection], T]) -> T:
         async with self._turn():
             return await self._runtime.call(self._with_one, None, function)
 
@@ -145,11 +145,11 @@ class SqliteRecords(RecordStore):
         async with self._runtime.deadline(self._file.timeout, what):
             await self._writing.acquire()
 
-    def _with_one(self, function: Callable[[sqlite3.Connection], T]) -> T:
+    def _with_one(self, function: Callable[[Connection], T]) -> T:
         with self._connections.one() as connection:
             return function(connection)
 
-    def _begin(self, begun: list[sqlite3.Connection]) -> None:
+    def _begin(self, begun: list[Connection]) -> None:
         with translated(self._file):
             connection = self._connections.take()
             try:
@@ -159,7 +159,7 @@ class SqliteRecords(RecordStore):
                 raise
             begun.append(connection)
 
-    async def _end(self, connection: sqlite3.Connection) -> None:
+    async def _end(self, connection: Connection) -> None:
         try:
             if self._runtime.blocking:  # also after a deadline, when the runtime calls nothing
                 self._connections.give_back(connection)

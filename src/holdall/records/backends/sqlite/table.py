@@ -11,14 +11,16 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, final
 
+from msgspec import Struct, field
+
 from holdall.core.errors import InvalidConfig, Unsupported
 from holdall.records.backends.sqlite.leaves import LIKE, REGEX
 from holdall.records.backends.sqlite.orders import BYTES
 from holdall.records.backends.sqlite.places import RARE_KINDS, ROW, ColumnPlace, JsonPlace, place_of
-from holdall.records.paths import show_path
 from holdall.records.predicate import Like, like_expression
 
 if TYPE_CHECKING:
+    from holdall.records.backends.sqlite.connections import Connection
     from holdall.records.backends.sqlite.settings import SqliteRecordSettings
     from holdall.records.paths import Path
 
@@ -45,23 +47,18 @@ class Table:
 
     Args:
         settings: Its file and name.
+
+    Attributes:
+        name: The table as a name of SQL.
+        source: The table, for FROM, under the name that places have for it.
     """
 
     def __init__(self, settings: SqliteRecordSettings) -> None:
         self._settings = settings
         self._name = settings.table
         self._known = False
-        self._indexes: tuple[int, frozenset[str]] = (-1, frozenset())
-
-    @property
-    def source(self) -> str:
-        """The table, for FROM, under the name that places have for it."""
-        return f'"{self._name}" AS {ROW}'
-
-    @property
-    def name(self) -> str:
-        """The table as a name of SQL."""
-        return f'"{self._name}"'
+        self.name = f'"{settings.table}"'
+        self.source = f"{self.name} AS {ROW}"
 
     def prepare(self, connection: sqlite3.Connection) -> None:
         """Make a new connection ready, and the table where there is none.
@@ -138,19 +135,15 @@ class Table:
         )
         connection.execute("COMMIT")
 
-    def index(self, connection: sqlite3.Connection, path: Path) -> None:
+    def index(self, connection: Connection, path: Path) -> None:
         """Index what a path leads to; again does nothing.
 
-        Raises:
-            Unsupported: The path is one that SQLite does not follow as we do.
+        Where SQLite does not follow a path as we do, no index would be used, and none is made.
         """
+        connection.known = None
         where = place_of(path)
         if where is None:
-            raise Unsupported(
-                f"{self._settings.address}: {show_path(path)} cannot be indexed: of the names on "
-                "the way, one is a number, begins with $, or holds a quote, a backslash or what "
-                "is not printed. Searches by it look at all records"
-            )
+            return
         if isinstance(where, ColumnPlace):
             if where.moment:
                 connection.execute(
@@ -169,15 +162,25 @@ class Table:
         )
         connection.execute("COMMIT")
 
-    def facts(self, connection: sqlite3.Connection) -> IndexFacts:
-        """Answer what is known of places, for as long as a transaction."""
-        (version,) = connection.execute("PRAGMA schema_version").fetchone()
-        known, names = self._indexes
-        if version != known:
+    def facts(self, connection: Connection, *, lasting: bool) -> IndexFacts:
+        """Answer what is known of the rows, within a transaction.
+
+        Args:
+            connection: It keeps what was found out for the next who asks, until the file changes.
+            lasting: Whether the transaction has changed nothing, which could be undone.
+        """
+        # The first number changes with what others write, the second with what this one does.
+        (version,) = connection.execute("PRAGMA data_version").fetchone()
+        mark = (version, connection.total_changes)
+        known: _Known | None = connection.known if lasting else None
+        if known is None or known.mark != mark:
             asked = "SELECT name FROM sqlite_schema WHERE type='index'"
             names = frozenset(name for (name,) in connection.execute(asked))
-            self._indexes = (version, names)
-        return IndexFacts(self, connection, names)
+            asked = f"SELECT EXISTS(SELECT 1 FROM {self.source} WHERE {ROW}.odd=1)"
+            (odd,) = connection.execute(asked).fetchone()
+            known = _Known(mark, names, bool(odd))
+            connection.known = known if lasting else None
+        return IndexFacts(self, connection, known)
 
     def index_name(self, where: JsonPlace | ColumnPlace) -> str:
         """What an index of a place is called."""
@@ -190,25 +193,49 @@ class Table:
         return f"{self._name}_rare_{where.name}"
 
 
+class _Known(Struct):
+    """What is known of the rows of one state of the file.
+
+    Args:
+        mark: Which state.
+        names: The indexes that there are.
+        odd: Whether there are odd rows.
+        kinds: By place, which rare kinds it has; None when it is not indexed.
+    """
+
+    mark: tuple[int, int]
+    names: frozenset[str]
+    odd: bool
+    kinds: dict[JsonPlace, frozenset[str] | None] = field(default_factory=dict)
+
+
 @final
 class IndexFacts:
-    """What is known of places, by their indexes.
+    """What is known of the rows.
 
     Args:
         table: The table.
         connection: Within a transaction.
-        names: The indexes that there are.
+        known: What was found out before.
     """
 
-    def __init__(self, table: Table, connection: sqlite3.Connection, names: frozenset[str]) -> None:
+    def __init__(self, table: Table, connection: Connection, known: _Known) -> None:
         self._table = table
         self._connection = connection
-        self._names = names
+        self._known = known
+        self.odd = known.odd
 
     def __call__(self, where: JsonPlace) -> frozenset[str] | None:
         """Which rare kinds an indexed place has now; None when it is not indexed."""
+        kinds = self._known.kinds
+        try:
+            return kinds[where]
+        except KeyError:
+            return kinds.setdefault(where, self._kinds(where))
+
+    def _kinds(self, where: JsonPlace) -> frozenset[str] | None:
         table = self._table
-        if not {table.index_name(where), table.rare_index_name(where)} <= self._names:
+        if not {table.index_name(where), table.rare_index_name(where)} <= self._known.names:
             return None
         asked = ",".join(
             f"EXISTS(SELECT 1 FROM {table.source} WHERE {where.rare} AND {where.kind}='{kind}')"
@@ -220,7 +247,7 @@ class IndexFacts:
     def index_of(self, where: JsonPlace | ColumnPlace) -> str | None:
         """The name of its index; None when there is none."""
         name = self._table.index_name(where)
-        return name if name in self._names else None
+        return name if name in self._known.names else None
 
 
 _RARE = ("array", "object", "true", "false")

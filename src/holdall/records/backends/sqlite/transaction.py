@@ -13,13 +13,13 @@ from holdall.records.contract import RecordTransaction
 from holdall.records.stored import RecordCapabilities
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from msgspec import Struct
 
     from holdall.core.errors import HoldallError
     from holdall.core.runtime import Runtime
+    from holdall.records.backends.sqlite.connections import Connection
     from holdall.records.backends.sqlite.table import Table
     from holdall.records.paths import Path
     from holdall.records.predicate import Node
@@ -47,13 +47,13 @@ class SqliteTransaction(RecordTransaction):
         settings: SqliteRecordSettings,
         runtime: Runtime,
         table: Table,
-        connection: sqlite3.Connection,
-        end: Callable[[sqlite3.Connection], Awaitable[None]],
+        connection: Connection,
+        end: Callable[[Connection], Awaitable[None]],
     ) -> None:
         super().__init__(settings, runtime)
         self._file = settings
         self._table = table
-        self._connection: sqlite3.Connection | None = connection
+        self._connection: Connection | None = connection
         self._end = end
 
     @classmethod
@@ -118,14 +118,12 @@ class SqliteTransaction(RecordTransaction):
     async def close(self) -> None:
         await self.rollback()
 
-    async def _call(self, function: Callable[[sqlite3.Connection], T]) -> T:
+    async def _call(self, function: Callable[[Connection], T]) -> T:
         refuse_orphan(self._file)
         if self._connection is None:
             raise Unavailable(f"{self.address}: this transaction is over", transient=False)
         return await self._runtime.call(self._guarded, None, function, self._connection)
 
-    def _guarded(
-        self, function: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection
-    ) -> T:
+    def _guarded(self, function: Callable[[Connection], T], connection: Connection) -> T:
         with translated(self._file):
             return function(connection)

@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,11 +16,12 @@ from holdall.core.errors import Corrupt, HoldallError
 from holdall.records.backends.sqlite.leaves import EPOCH, microseconds
 from holdall.records.backends.sqlite.reading import json_text
 from holdall.records.backends.sqlite.table import COLUMNS, Table
-from holdall.records.encoding import EXACT, dump
+from holdall.records.encoding import dump
 from holdall.records.results import changed, new_versions, refusal, undone
 from holdall.records.stored import Stored, Write, Written
 
 if TYPE_CHECKING:
+    from holdall.records.backends.sqlite.connections import Connection
     from holdall.records.stored import Outcome, Removal
 
 _SURE = 5e11
@@ -50,88 +49,29 @@ def prepare(writes: Sequence[Write]) -> Prepared:
     now = microseconds(moment)
     versions = new_versions(len(writes))
     rows: list[tuple[str, str, str, int, int, str, int]] = []
-    long: list[float] = []
-    doubtful: list[tuple[int, int]] = []
-    known = 0
-    for at, (write, version) in enumerate(zip(writes, versions, strict=True)):
-        data, odd = _encoded(write.fields, long)
-        metadata, odd_too = _encoded(write.metadata, long) if write.metadata else (b"{}", False)
-        if len(long) > known:
-            known = len(long)
-            doubtful.append((at, known))
-        flag = 1 if odd or odd_too else 0
-        rows.append((write.id, data.decode(), metadata.decode(), now, now, version, flag))
-    if doubtful:
-        misread = _misread(long)
-        start = 0
-        for at, end in doubtful:
-            if any(misread[start:end]):
+    long: list[tuple[int, float]] = []
+    for write, version in zip(writes, versions, strict=True):
+        fractions: list[float] = []
+        data, odd = dump(write.fields, fractions)
+        metadata = "{}"
+        if write.metadata:
+            body, odd_too = dump(write.metadata, fractions)
+            metadata, odd = body.decode(), odd or odd_too
+        if fractions:
+            long += [(len(rows), value) for value in fractions if not _is_short(value)]
+        rows.append((write.id, data.decode(), metadata, now, now, version, 1 if odd else 0))
+    if long:
+        for (at, _), misread in zip(long, _misread([value for _, value in long]), strict=True):
+            if misread:
                 rows[at] = (*rows[at][:-1], 1)
-            start = end
     return Prepared(writes, rows, moment)
 
 
-def _encoded(values: dict[str, Any], long: list[float]) -> tuple[bytes, bool]:
-    """What `dump` answers, in a fifth of the time where JSON has a kind for all values.
-
-    Args:
-        values: What to encode.
-        long: Takes the numbers that SQLite may not read as they are written.
-    """
-    if _is_plain(values.values(), long):
-        with suppress(UnicodeEncodeError):  # a lone surrogate
-            data = _encode(values)
-            if b'"$' not in data:  # else it may be a name like those of markers
-                return data, False
-    _collect_long(values.values(), long)
-    return dump(values)
-
-
-def _is_plain(values: Iterable[Any], long: list[float]) -> bool:
-    """Whether JSON holds some values as they stand, and no database changes them."""
-    for value in values:
-        kind = type(value)
-        if kind is str:
-            if "\0" in value:
-                return False
-        elif kind is int:
-            if not -EXACT <= value <= EXACT:
-                return False
-        elif kind is float:
-            if not -EXACT < value < EXACT or (not value and math.copysign(1, value) < 0):
-                return False
-            if not _is_short(value):
-                long.append(value)
-        elif kind is list:
-            if not _is_plain(value, long):
-                return False
-        elif kind is dict:
-            if not _is_plain(value.values(), long):
-                return False
-        elif kind is not bool and value is not None:
-            return False
-    return True
-
-
-def _collect_long(values: Iterable[Any], long: list[float]) -> None:
-    for value in values:
-        kind = type(value)
-        if kind is float:
-            if math.isfinite(value) and not _is_short(value):
-                long.append(value)
-        elif kind is list:
-            _collect_long(value, long)
-        elif kind is dict:
-            _collect_long(value.values(), long)
-
-
 def _is_short(value: float) -> bool:
-    """Whether every SQLite reads a number as it was written, also without long doubles.
+    """Whether every SQLite reads a fraction as it was written, also without long doubles.
 
     Four digits after the point, and not more than 2^53 without the point, are divided once.
     """
-    if value.is_integer():
-        return True
     return -_SURE < value < _SURE and ((value * 4).is_integer() or round(value, 4) == value)
 
 
@@ -147,7 +87,7 @@ def _misread(numbers: list[float]) -> list[bool]:
     return [value != number for number, (value,) in zip(numbers, read, strict=True)]
 
 
-def put(connection: sqlite3.Connection, table: Table, prepared: Prepared) -> list[Outcome]:
+def put(connection: Connection, table: Table, prepared: Prepared) -> list[Outcome]:
     """Write all of it, or nothing: then there is an error for each."""
     with _Batch(connection) as batch:
         if all(write.mode == "create" and write.version is None for write in prepared.writes):
@@ -164,7 +104,7 @@ def put(connection: sqlite3.Connection, table: Table, prepared: Prepared) -> lis
 class _Batch:
     """What is undone as a whole, for `with`: a transaction, or a part of one that has begun."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         # A savepoint keeps a copy of each page that is changed, so there is none without need.
         inside = connection.in_transaction
@@ -190,7 +130,7 @@ class _Batch:
             self._connection.execute(statement)
 
 
-def _create(connection: sqlite3.Connection, table: Table, prepared: Prepared) -> bool:
+def _create(connection: Connection, table: Table, prepared: Prepared) -> bool:
     """Write new rows; answer whether none was there already."""
     before = connection.total_changes
     connection.executemany(
@@ -200,7 +140,7 @@ def _create(connection: sqlite3.Connection, table: Table, prepared: Prepared) ->
     return connection.total_changes - before == len(prepared.writes)
 
 
-def _put_over(connection: sqlite3.Connection, table: Table, prepared: Prepared) -> list[Outcome]:
+def _put_over(connection: Connection, table: Table, prepared: Prepared) -> list[Outcome]:
     held = _held(connection, table, [write.id for write in prepared.writes])
     outcomes: list[Outcome] = []
     failed = False
@@ -228,7 +168,7 @@ def _put_over(connection: sqlite3.Connection, table: Table, prepared: Prepared) 
 
 
 def delete(
-    connection: sqlite3.Connection, table: Table, removals: Sequence[Removal]
+    connection: Connection, table: Table, removals: Sequence[Removal]
 ) -> list[bool | HoldallError]:
     """Delete all of them, or none: then there is an error for each."""
     with _Batch(connection):
@@ -236,7 +176,7 @@ def delete(
 
 
 def _delete(
-    connection: sqlite3.Connection, table: Table, removals: Sequence[Removal]
+    connection: Connection, table: Table, removals: Sequence[Removal]
 ) -> list[bool | HoldallError]:
     held = _held(connection, table, [removal.id for removal in removals])
     outcomes: list[bool | HoldallError] = []
@@ -256,12 +196,12 @@ def _delete(
     return outcomes
 
 
-def clear(connection: sqlite3.Connection, table: Table) -> int:
+def clear(connection: Connection, table: Table) -> int:
     """Delete all rows; answer how many there were."""
     return connection.execute(f"DELETE FROM {table.name}").rowcount
 
 
-def _held(connection: sqlite3.Connection, table: Table, ids: Sequence[str]) -> dict[str, Stored]:
+def _held(connection: Connection, table: Table, ids: Sequence[str]) -> dict[str, Stored]:
     """The rows of these ids, without what is in them."""
     asked = f"SELECT id,created,version FROM {table.name} WHERE id"
     if len(ids) == 1:
