@@ -67,7 +67,7 @@ http {{
                 if token then
                     page = tonumber(token)
                 elseif type(after) == "string" and after ~= "" then
-                    page = math.floor((tonumber(after:match("(%d+)%.dat$")) + 1) / {page_keys})
+                    page = math.floor((tonumber(after:match("(%d+)%.%a+$")) + 1) / {page_keys})
                 end
                 local prefix = asked.prefix
                 if type(prefix) == "string" and prefix ~= ""
@@ -85,6 +85,7 @@ http {{
         location @changes {{
             content_by_lua_block {{
                 ngx.req.read_body()
+                ngx.req.clear_header("If-None-Match")  -- nothing is kept, so nothing is there
                 local method, asked = ngx.req.get_method(), ngx.req.get_uri_args()
                 if method == "DELETE" then return ngx.exit(204) end
                 if method == "PUT" then
@@ -143,13 +144,16 @@ class ByteServer:
 
 
 @contextmanager
-def byte_server(objects: Mapping[str, bytes], pages: int) -> Iterator[ByteServer]:
+def byte_server(
+    objects: Mapping[str, bytes], pages: int, suffix: str = ".dat"
+) -> Iterator[ByteServer]:
     """Run a server until the block ends.
 
     Args:
         objects: What can be read, by key.
         pages: How many pages of a thousand keys a listing of the bucket has; the keys are
             `keys/000000.dat` and so on.
+        suffix: What they end with, instead of `.dat`.
 
     Raises:
         MissingServerError: nginx or its Lua module is not installed; says how to install them.
@@ -160,8 +164,8 @@ def byte_server(objects: Mapping[str, bytes], pages: int) -> Iterator[ByteServer
         folder = Path(name)
         (folder / "pages").mkdir()
         for number in range(pages):
-            (folder / "pages" / f"{number}.xml").write_text(_page(number, pages))
-        (folder / "pages" / "empty.xml").write_text(_page(0, 0))
+            (folder / "pages" / f"{number}.xml").write_text(_page(number, pages, suffix))
+        (folder / "pages" / "empty.xml").write_text(_page(0, 0, suffix))
         for key, data in objects.items():
             path = folder / "objects" / BUCKET / key
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -217,12 +221,12 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     raise RuntimeError(f"nginx does not start: {said}")
 
 
-def _page(number: int, pages: int) -> str:
+def _page(number: int, pages: int, suffix: str) -> str:
     first = number * PAGE_KEYS
     keys = range(first, first + PAGE_KEYS) if pages else range(0)
     contents = "".join(
         _ENTRY.format(
-            key=f"keys/{key:06}.dat", etag=key * 2654435761, size=4096 + key, time=_time(key)
+            key=f"keys/{key:06}{suffix}", etag=key * 2654435761, size=4096 + key, time=_time(key)
         )
         for key in keys
     )

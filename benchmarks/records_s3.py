@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from byte_server import ByteServer, MissingServerError, byte_server
 from harness import Contender, Goal, compare, each
 from records_sides import DEPARTMENT, OURS, PEER, Rows, peer, records_of
 
@@ -111,7 +112,8 @@ def objects(rows: Rows, folder: Path) -> bool:
         with HttpProxy(server.running.port) as proxy:
             good = _counted(rows, bucket, proxy)
             _counted_of_peer(rows[:OF_THE_PEER], bucket, proxy)
-        return good & _timed(rows, bucket)
+        good &= _timed(rows, bucket)
+    return good & _on_bytes(rows)
 
 
 def _requests(proxy: Any, function: Callable[[], object], title: str) -> Counter[str]:
@@ -217,11 +219,7 @@ def _timed(rows: Rows, bucket: Bucket) -> bool:
                 key,
                 bodies[key],
                 attributes={"Content-Type": "application/json"},
-                tags={
-                    "id": key.removesuffix(".json"),
-                    "created_at": "2024-02-01T00:00:00.000000Z",
-                    "updated_at": "2024-02-01T00:00:00.000000Z",
-                },
+                tags=_tags(key),
                 mode="create",
             )
 
@@ -272,6 +270,106 @@ def _timed(rows: Rows, bucket: Bucket) -> bool:
             count=1,
             rounds=9,
         )
+
+
+def _on_bytes(rows: Rows) -> bool:
+    """The same on a server that answers at once, so that what is measured is the client.
+
+    It keeps nothing, and its listing has keys and etags of its own: there is a first search on it,
+    and no second one.
+    """
+    number = len(rows) // PAGE_KEYS * PAGE_KEYS
+    bodies = {
+        f"keys/{at:06}.json": json.dumps({"id": f"{at:06}", "fields": row}).encode()
+        for at, row in enumerate(rows[:number])
+    }
+    try:
+        with byte_server(bodies, number // PAGE_KEYS, ".json") as server:
+            return _timed_on_bytes(rows[:number], bodies, server)
+    except MissingServerError as error:
+        print(f"\nThe server that answers at once is left out: {error}")
+        return True
+
+
+def _timed_on_bytes(rows: Rows, bodies: dict[str, bytes], server: ByteServer) -> bool:
+    import obstore
+    from obstore.store import S3Store
+
+    place = {
+        "type": "s3",
+        "bucket": server.bucket,
+        "prefix": "keys",
+        "endpoint": server.endpoint,
+        "access_key": "name",
+        "secret_key": "secret",
+        "probe": False,
+        "check": False,
+    }
+    settings = {"type": "objects", "store": place, "max_workers": AT_ONCE, "snapshot": False}
+    raw = S3Store(
+        server.bucket,
+        prefix="keys",
+        endpoint=server.endpoint,
+        access_key_id="name",
+        secret_access_key="secret",
+        region="us-east-1",
+        client_options={"allow_http": True},
+    )
+    number = f"{len(rows):,} records on a server that answers at once, {AT_ONCE} at a time"
+    raw_name = "obstore, the same requests"
+    keys = [f"{at:06}.json" for at in range(len(rows))]
+
+    def put(key: str) -> None:
+        obstore.put(
+            raw,
+            key,
+            bodies[f"keys/{key}"],
+            attributes={"Content-Type": "application/json"},
+            tags=_tags(key),
+            mode="create",
+        )
+
+    def create(_: int) -> float:
+        records = records_of(rows)
+        with closing(holdall.open_database(settings)) as database:
+            return _taken(lambda: database.batch_create(records))
+
+    def search(_: int) -> float:
+        with closing(holdall.open_database(settings)) as database:
+            return _taken(lambda: database.search(QUERY))
+
+    good = compare(
+        f"Create {number}",
+        [
+            Contender(OURS, create),
+            Contender(raw_name, lambda _: _taken(lambda: _all_at_once(put, keys))),
+        ],
+        [Goal(raw_name, 0.9, at_least=True)],
+        count=1,
+        rounds=3,
+    )
+    return good & compare(
+        f"First search in {number}",
+        [
+            Contender(OURS, search),
+            Contender(raw_name, lambda _: _taken(lambda: _bodies(raw))),
+        ],
+        [Goal(raw_name, 0.9, at_least=True)],
+        count=1,
+        rounds=3,
+    )
+
+
+def _taken(function: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    function()
+    return time.perf_counter() - begin
+
+
+def _tags(key: str) -> dict[str, str]:
+    """The tags that ours writes, of the same lengths."""
+    moment = "2024-02-01T00:00:00.000000Z"
+    return {"id": key.removesuffix(".json"), "created_at": moment, "updated_at": moment}
 
 
 def _keys(raw: Any) -> list[str]:

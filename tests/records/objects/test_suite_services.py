@@ -65,7 +65,14 @@ def google_bucket(google_server: GoogleServer) -> str:
 
 
 class ServiceSuite(RecordStoreSuite):
-    """The suite, and that a listing has the etags that reads and writes answer."""
+    """The suite, and that a listing has the etags that reads and writes answer.
+
+    Conditions are met by the same code on every store, and each is asked of those in memory and on
+    a disk. Here some are, since each question is a listing.
+    """
+
+    every = 20
+    large = 120
 
     def test_a_second_search_reads_no_record(self, make_store: MakeRecords) -> None:
         store = make_store(BlockingRuntime())
@@ -89,6 +96,8 @@ class TestOnS3(ServiceSuite):
 
 
 class TestOnS3WithSignatures(ServiceSuite):
+    large = 1100  # more than a page of a listing, and than a batch of deletes
+
     @pytest.fixture
     def make_store(
         self, versity_server: S3Server, versity_bucket: str, monkeypatch: pytest.MonkeyPatch
@@ -97,8 +106,6 @@ class TestOnS3WithSignatures(ServiceSuite):
 
 
 class TestOnAzure(ServiceSuite):
-    large = 300  # this server takes minutes to delete thousands
-
     @pytest.fixture
     def make_store(
         self, azure_server: AzureServer, azure_container: str, monkeypatch: pytest.MonkeyPatch
@@ -117,6 +124,8 @@ class TestOnGoogle(ServiceSuite):
 
 
 class TestOnRedis(ServiceSuite):
+    large = 1100
+
     @pytest.fixture
     def make_store(self, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> MakeRecords:
         monkeypatch.setenv("HOLDALL_REDIS_PASSWORD", redis_server.password)

@@ -23,6 +23,6 @@ class RecordStoreSuite(OneFacts, ManyFacts, SearchFacts):
                 settings = MySettings(path=str(tmp_path / "place"))
                 return lambda runtime: MyRecords.open(settings, runtime)
 
-    Every fact runs through both faces. `large` says how many records a large batch has; a test
-    server that is slow may have fewer.
+    Every fact runs through both faces. `large` says how many records a large batch has, and `every`
+    of how many conditions one is asked: a test server that is slow may have less of both.
     """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from uuid import UUID
 
 import pytest
@@ -151,12 +152,20 @@ ORDERS: Final[dict[str, Query]] = {
 
 
 class SearchFacts(RecordFacts):
-    """What holds for searches."""
+    """What holds for searches.
+
+    Attributes:
+        every: Of how many conditions one is asked. All are, unless a test server is so slow that
+            a few hundred searches take minutes; each face asks others then.
+    """
+
+    every: ClassVar[int] = 1
 
     async def test_a_search_answers_what_is_meant(self, db: AsyncDatabase) -> None:
         truth = await _filled(db)
         wrong = []
-        for name, node in CONDITIONS.items():
+        first = 0 if db.store.runtime.blocking else self.every // 2
+        for name, node in islice(CONDITIONS.items(), first, None, self.every):
             query = Query().filter(node)
             expected = [one.id for one in truth.search(query)]
             found = [one.id for one in await db.search(query)]
@@ -184,7 +193,7 @@ class SearchFacts(RecordFacts):
             assert ids == [one.id for one in truth.search(query)]
 
     async def test_a_token_is_for_one_query(self, db: AsyncDatabase) -> None:
-        await _filled(db)
+        await db.batch_create([Record({"x": at}, id=str(at)) for at in range(5)])
         page = await db.page(size=2)
         for query in (Query().sort("x"), Query().filter("x", "=", 1)):
             with pytest.raises(InvalidQuery, match="another query"):
@@ -193,9 +202,10 @@ class SearchFacts(RecordFacts):
             await db.page(None, "nonsense")
 
     async def test_equal_searches_answer_alike(self, db: AsyncDatabase) -> None:
-        await _filled(db)
+        ids = [f"{at * 7 % 30:02}" for at in range(30)]
+        await db.batch_create([Record({"x": id_}, id=id_) for id_ in ids])
         answers = [[one.id for one in await db.search(Query().limit(5))] for _ in range(5)]
-        assert answers == [sorted(ROWS)[:5]] * 5
+        assert answers == [["00", "01", "02", "03", "04"]] * 5
 
     async def test_a_selection_has_these_fields(self, db: AsyncDatabase) -> None:
         await db.create(Record({"a": 1, "b": {"c": 2, "d": 3}, "e": 4}, id="x", metadata={"m": 1}))
@@ -254,6 +264,18 @@ class SearchFacts(RecordFacts):
         await db.create(Record({"x": 7}, id="7"))
         assert [one.id for one in await other.search(query)] == ["0", "4", "7"]
         assert await other.count(query) == 3
+
+    async def test_every_path_may_be_indexed(self, db: AsyncDatabase) -> None:
+        if not db.capabilities.indexes:
+            pytest.skip("the database has no indexes")
+        names = ("a", "0", "$a", 'a"b', "a'b", "a\\b", "a.b", "é", "a b", "zone", "a\n", "x" * 1010)
+        await db.batch_create([Record({name: {name: name}}, id=name) for name in names])
+        for name in names:
+            for path in ((name,), (name, name), ("metadata", name)):
+                await db.store.index(path)
+            found = await db.search(Query().filter((name, name), "=", name))
+            assert [one.id for one in found] == [name]
+            assert await db.first(Query().sort((name, name))) == found[0]
 
     async def test_an_index_changes_no_answer(self, db: AsyncDatabase) -> None:
         if not db.capabilities.indexes:

@@ -11,7 +11,7 @@ from holdall.records.backends.objects.bodies import Held, row_of
 from holdall.records.backends.objects.keys import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from holdall.core.reference import Reference
     from holdall.objects.contract import ObjectStore
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LISTING = ListOptions(delimiter=True, etags=True)
 _READ_TRIES = 5
+_PIECE = 4
 
 T = TypeVar("T")
 
@@ -104,6 +105,12 @@ def held_of(meta: ObjectMeta, body: bytes) -> Held:
     if not meta.etag:
         raise Corrupt(f"{meta.ref}: the store answers no etag", reference=meta.ref)
     return Held(meta.etag, meta.modified_ns, body)
+
+
+def pieces_of(items: Sequence[T], workers: int) -> list[Sequence[T]]:
+    """Cut many items into pieces for workers: handing over each alone takes as long as its work."""
+    size = max(1, min(_PIECE, len(items) // (4 * workers)))
+    return [items[at : at + size] for at in range(0, len(items), size)]
 
 
 @asynccontextmanager

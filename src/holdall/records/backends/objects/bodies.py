@@ -20,7 +20,8 @@ from uuid import UUID
 import msgspec
 
 from holdall.core.errors import Corrupt
-from holdall.records.encoding import dump, from_plain, instant_text
+from holdall.records.backends.objects.blocks import MAX_BODY_BYTES, Row, microseconds_of
+from holdall.records.encoding import dump, from_plain
 from holdall.records.stored import Stored
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What S3 and Azure both take.
 _TAG = re.compile(r"[A-Za-z0-9+\-./:=_](?:[A-Za-z0-9 +\-./:=_]*[A-Za-z0-9+\-./:=_])?\Z")
 _SCALARS = (str, int, float, Decimal, UUID, datetime, date)
+
+
+_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
 class _Body(msgspec.Struct):
@@ -65,12 +69,12 @@ class Held(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
-def body_of(write: Write, created: datetime, updated: datetime, token: str) -> bytes:
+def body_of(write: Write, created: str, updated: str, token: str) -> bytes:
     """The bytes of the object of a record.
 
     Args:
         write: The record.
-        created: When it was created.
+        created: When it was created, as `instant_text` says it.
         updated: When it is written.
         token: Tells this write from every other one.
     """
@@ -78,8 +82,8 @@ def body_of(write: Write, created: datetime, updated: datetime, token: str) -> b
         "id": write.id,
         "fields": msgspec.Raw(dump(write.fields)[0]),
         "metadata": msgspec.Raw(dump(write.metadata)[0]),
-        "created_at": instant_text(created),
-        "updated_at": instant_text(updated),
+        "created_at": created,
+        "updated_at": updated,
         "write": token,
     }
     return _encode(whole)
@@ -103,7 +107,7 @@ def row_of(id: str, held: Held, ref: Callable[[str], Reference]) -> Stored:  # n
         if b'"$' in body:
             fields = {name: from_plain(value) for name, value in fields.items()}
             metadata = {name: from_plain(value) for name, value in metadata.items()}
-    except (msgspec.DecodeError, Corrupt, RecursionError, UnicodeDecodeError) as error:
+    except (Corrupt, *_UNREADABLE) as error:
         where = ref(id)
         raise Corrupt(f"{where} holds no record: {error}", reference=where) from error
     if whole.id != id:
@@ -112,19 +116,40 @@ def row_of(id: str, held: Held, ref: Callable[[str], Reference]) -> Stored:  # n
             f"{where} holds the record {whole.id[:80]!r}, which belongs under another key",
             reference=where,
         )
+    created, updated = _moments(whole, held)
+    return Stored(id, fields, metadata, created, updated, held.etag)
+
+
+def packable(id: str, held: Held) -> Row | None:  # noqa: A002
+    """The record in an object, as a block takes it; None when no block does."""
+    body = held.body
+    if len(body) > MAX_BODY_BYTES:
+        return None
+    try:
+        whole = _decode(body)
+    except _UNREADABLE:
+        return None
+    if whole.id != id:
+        return None
+    created, updated = map(microseconds_of, _moments(whole, held))
+    return Row(id, held.etag, created, updated, whole.fields, whole.metadata, len(body))
+
+
+def _moments(whole: _Body, held: Held) -> tuple[datetime, datetime]:
+    """When a record was created and written, in UTC."""
     created, updated = whole.created_at, whole.updated_at
     if created is None or updated is None or created.tzinfo is not UTC or updated.tzinfo is not UTC:
         # Another program wrote it.
         updated = _moment(updated, held)
         created = updated if created is None else _moment(created, held)
-    return Stored(id, fields, metadata, created, updated, held.etag)
+    return created, updated
 
 
 def is_write(body: bytes, token: str) -> bool:
     """Whether these bytes are those of a certain write."""
     try:
         return _decode(body).write == token
-    except (msgspec.DecodeError, RecursionError):
+    except _UNREADABLE:
         return False
 
 
@@ -134,7 +159,7 @@ def _moment(given: datetime | None, held: Held) -> datetime:
     return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
 
 
-def tags_of(write: Write, created: datetime, updated: datetime) -> dict[str, str]:
+def tags_of(write: Write, created: str, updated: str) -> dict[str, str]:
     """The tags that a record's object shows.
 
     `id`, `created_at` and `updated_at`, then the metadata in its order, until there are ten:
@@ -143,13 +168,9 @@ def tags_of(write: Write, created: datetime, updated: datetime) -> dict[str, str
     What does not fit, is of another kind or holds another character is left out. The body has all
     of it.
     """
-    tags: dict[str, str] = {}
-    ours = {
-        "id": write.id,
-        "created_at": instant_text(created),
-        "updated_at": instant_text(updated),
-    }
-    for name, value in (ours | write.metadata).items():
+    tags = {"id": write.id} if _fits(write.id, 256) else {}
+    tags["created_at"], tags["updated_at"] = created, updated
+    for name, value in write.metadata.items():
         if len(tags) == MAX_TAGS:
             break
         text = _shown(value)

@@ -90,8 +90,7 @@ class Remover:
         async with closing(self._access.runtime.map(self._drop, batches, workers)) as dropped:
             async for failures in dropped:
                 outcomes |= {refs[failure.ref]: failure.error for failure in failures}
-        for id_ in ids:
-            self._access.shelf.drop(id_)
+        self._forget(ids)
         return outcomes
 
     async def _drop(
@@ -125,6 +124,11 @@ class Remover:
         else:
             return error
         finally:
+            self._forget([id_])
+
+    def _forget(self, ids: Sequence[str]) -> None:
+        self._lister.note_deleted(ids)
+        for id_ in ids:
             self._access.shelf.drop(id_)
 
     async def _there(self, ids: list[str]) -> dict[str, bool | HoldallError]:
@@ -134,12 +138,11 @@ class Remover:
         A page of the listing may answer for a thousand others, a question only for one: they are
         first looked for in some pages, and asked for when they come later in the listing.
         """
-        shelf = self._access.shelf
-        known = len(ids) > _QUESTIONS_A_PAGE and self._lister.is_recent
+        known = self._lister.seen(ids) if len(ids) > _QUESTIONS_A_PAGE else set()
         outcomes: dict[str, bool | HoldallError] = {}
         names: dict[str, str] = {}
         for id_ in ids:
-            if known and shelf.has(id_):
+            if id_ in known:
                 outcomes[id_] = True
                 continue
             try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
+from operator import eq
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,6 +16,8 @@ from holdall.records.backends.objects.access import closing
 from holdall.records.backends.objects.keys import id_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from holdall.objects.results import Page
     from holdall.records.backends.objects.access import Access
 
@@ -26,10 +30,12 @@ class Listing(Struct, frozen=True):
     Args:
         ids: Their ids, in order; of those that a search may mean.
         etags: The etag of each of all records, by id.
+        of_id: Says of an id whether it is among `ids`; None when all are.
     """
 
     ids: list[str]
     etags: dict[str, str]
+    of_id: Callable[[str], bool] | None = None
 
 
 class Lister:
@@ -48,6 +54,10 @@ class Lister:
         self._recent_until = 0.0
         self._changes = 0
         self._told: tuple[int, str] = (0, "")
+        self._last = Listing([], {})
+        # Ids that were deleted here, each with the number of that change.
+        self._deleted: dict[str, int] = {}
+        self._cleared = 0
 
     async def list(self) -> Listing:
         """List all records now."""
@@ -60,9 +70,12 @@ class Lister:
             async for page in pages:
                 foreign += page.foreign
                 passed += records_of(page, etags)
-        self._note(before, began, len(etags))
+        call, listing = self._access.runtime.call, self._last
+        if not await call(eq, None, etags, listing.etags):
+            listing = Listing(await call(sorted, None, etags), etags)
+        self._note(before, began, listing)
         self._tell(foreign + len(passed), passed[0] if passed else "")
-        return Listing(sorted(etags), etags)
+        return listing
 
     async def count(self) -> int:
         """Answer how many records there are, or were when they were last listed."""
@@ -72,10 +85,13 @@ class Lister:
                 return number
         return len((await self.list()).ids)
 
-    @property
-    def is_recent(self) -> bool:
-        """Whether the last listing is younger than `cache_ttl`."""
-        return time.monotonic() < self._recent_until
+    def seen(self, ids: Iterable[str]) -> set[str]:
+        """Those of these ids that a listing within `cache_ttl` had, and that were left there."""
+        with self._guard:
+            if time.monotonic() >= self._recent_until:
+                return set()
+            etags, deleted = self._last.etags, self._deleted
+            return {id_ for id_ in ids if id_ in etags and id_ not in deleted}
 
     def forget(self) -> None:
         """Forget how many there were: something was written, or is about to be."""
@@ -83,8 +99,29 @@ class Lister:
             self._changes += 1
             self._number = None
 
-    def _note(self, before: int, began: float, number: int) -> None:
+    def note_cleared(self) -> None:
+        """Note that none of those that were listed so far is there any more."""
         with self._guard:
+            self._changes += 1
+            self._cleared = self._changes
+            self._number = None
+            self._recent_until = 0.0
+            self._last = Listing([], {})
+
+    def note_deleted(self, ids: Iterable[str]) -> None:
+        """Note that these are not there any more, or may not be."""
+        with self._guard:
+            self._changes += 1
+            self._number = None
+            self._deleted.update(dict.fromkeys(ids, self._changes))
+
+    def _note(self, before: int, began: float, listing: Listing) -> None:
+        number = len(listing.etags)
+        with self._guard:
+            if before < self._cleared:
+                return
+            self._last = listing
+            self._deleted = {id_: at for id_, at in self._deleted.items() if at > before}
             self._recent_until = max(self._recent_until, began + self._keep_seconds)
             # What was written while it was listed may not be in it.
             if self._keep_seconds and self._changes == before:

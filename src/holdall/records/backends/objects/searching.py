@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, TypeAlias
+from heapq import nsmallest
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from holdall.core.errors import (
-    Corrupt,
-    HoldallError,
-    InvalidKey,
-    LimitExceeded,
-    PartialFailure,
-    PermissionDenied,
-)
+from holdall.core.errors import InvalidKey
 from holdall.records.backends.objects.access import closing
-from holdall.records.backends.objects.bodies import Held, row_of
+from holdall.records.backends.objects.gathering import Gatherer
 from holdall.records.backends.objects.ids import named_ids, split
 from holdall.records.backends.objects.listing import Listing
-from holdall.records.backends.objects.snapshot import FEW_ROWS
+from holdall.records.backends.objects.scanning import DamagedBlock, Scan, rows_of, tested
 from holdall.records.backends.objects.walks import Walk, Walks
 from holdall.records.ordering import after_row, in_order, position_of
 from holdall.records.paths import ID
@@ -28,21 +22,20 @@ from holdall.records.predicate import ALL, compiled
 from holdall.records.stored import Found, Stored, reader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from holdall.records.backends.objects.access import Access
     from holdall.records.backends.objects.listing import Lister
+    from holdall.records.backends.objects.scanning import Place
     from holdall.records.backends.objects.snapshot import Snapshot
     from holdall.records.ordering import Position
     from holdall.records.predicate import Node
     from holdall.records.query import Sort
 
-_CHUNK_ROWS = 512
 _LEAST_WINDOW = 40
-_MOST_UNREAD = 20
-
-_Kept: TypeAlias = tuple[str, Held | HoldallError | None, bool]
-"""An id, its object, and whether that was in memory."""
+_AHEAD_ROWS = 8192
+_MOST_OLD_ROWS = 4096
+_END: Any = object()
 
 
 class Searcher:
@@ -59,10 +52,25 @@ class Searcher:
         self._lister = lister
         self._snapshot = snapshot
         self._walks = Walks()
-        self._turn = access.runtime.lock()
+        self._gatherer = Gatherer(access, snapshot)
 
     async def find(self, found: Found) -> Sequence[Stored]:
         """Answer rows that meet a condition, in order."""
+        try:
+            return await self._find(found)
+        except DamagedBlock:
+            self._access.shelf.distrust()
+            return await self._find(found)
+
+    async def count(self, predicate: Node) -> int:
+        """Answer how many rows meet a condition."""
+        try:
+            return await self._count(predicate)
+        except DamagedBlock:
+            self._access.shelf.distrust()
+            return await self._count(predicate)
+
+    async def _find(self, found: Found) -> Sequence[Stored]:
         if found.size == 0:
             return []
         ids = named_ids(found.predicate)
@@ -77,20 +85,16 @@ class Searcher:
             walk = _in_order_of_ids(walk.listing, found.after, down=down)
         if walk.order is None and found.after is None:
             rows = await self._first(walk.listing, found)
-            at = 0
         else:
-            order = walk.order
-            if order is None:
-                order = await self._ordered(walk.listing, found)
-            walk = Walk(walk.listing, order, walk.at)
-            rows, at = await self._further(walk, found)
-        await self._snapshot.renew(walk.listing)
+            if walk.order is None:
+                walk = Walk(walk.listing, await self._ordered(walk.listing, found))
+            rows, walk = await self._further(walk, found)
+        await self._keep(walk.listing)
         if found.size is not None and len(rows) == found.size:
-            self._walks.keep(asked, rows[-1], Walk(walk.listing, walk.order, at))
+            self._walks.keep(asked, rows[-1], walk)
         return rows
 
-    async def count(self, predicate: Node) -> int:
-        """Answer how many rows meet a condition."""
+    async def _count(self, predicate: Node) -> int:
         if predicate == ALL:
             return await self._lister.count()
         ids = named_ids(predicate)
@@ -101,11 +105,18 @@ class Searcher:
         if rest == ALL:
             return len(listing.ids)
         number = 0
-        async with closing(self._meant(listing.ids, listing, rest)) as chunks:
+        async with closing(self._scanned(listing, Scan(rest))) as chunks:
             async for chunk in chunks:
-                number += sum(row is not None for row in chunk)
-        await self._snapshot.renew(listing)
+                number += len(chunk)
+        await self._keep(listing)
         return number
+
+    async def _keep(self, listing: Listing) -> None:
+        """Renew the snapshot, and throw away what became old in memory, where it is much."""
+        await self._snapshot.renew(listing)
+        shelf = self._access.shelf
+        if shelf.rows > 2 * len(listing.etags) + _MOST_OLD_ROWS:
+            await self._access.runtime.call(shelf.repack, None, listing.etags)
 
     async def _list(self, of_id: Callable[[str], bool] | None) -> Listing:
         """List the records of now, of which only the ids that are meant count."""
@@ -113,7 +124,9 @@ class Searcher:
         self._access.shelf.active = True
         self._access.shelf.prune(listing.etags)
         return (
-            listing if of_id is None else Listing(list(filter(of_id, listing.ids)), listing.etags)
+            listing
+            if of_id is None
+            else Listing(list(filter(of_id, listing.ids)), listing.etags, of_id)
         )
 
     async def _named(self, ids: Sequence[str], predicate: Node) -> list[Stored]:
@@ -133,161 +146,112 @@ class Searcher:
 
     async def _first(self, listing: Listing, found: Found) -> list[Stored]:
         """The first rows of a search that sorts, or all of them."""
-        position = position_of(found.sorts, reader)
         end = None if found.size is None else found.skip + found.size
-        best: list[Stored] = []
-        async with closing(self._meant(listing.ids, listing, found.predicate)) as chunks:
-            async for chunk in chunks:
-                rows = (row for row in chunk if row is not None)
-                if end is None:
-                    best += rows
-                else:
-                    best = in_order([*best, *rows], position, end)
-        return in_order(best, position, end)[found.skip :]
+        scan = Scan(found.predicate, found.sorts, end, whole=end is None)
+        best: list[Place] = []
+        async with closing(self._scanned(listing, scan)) as some:
+            async for places in some:
+                best += places
+                if end is not None:
+                    best = nsmallest(end, best, key=itemgetter(0))
+        best.sort(key=itemgetter(0))
+        return await self._access.runtime.call(rows_of, None, best[found.skip :])
 
     async def _ordered(self, listing: Listing, found: Found) -> list[str]:
         """The ids of what is meant and comes after a row, in order."""
-        position = position_of(found.sorts, reader)
         last = None if found.after is None else after_row(found.sorts, found.after)
-        places: list[Position] = []
-        async with closing(self._meant(listing.ids, listing, found.predicate)) as chunks:
-            async for chunk in chunks:
-                new = [position(row) for row in chunk if row is not None]
-                places += new if last is None else [one for one in new if one > last]
-        places.sort()
-        return [place[-1] for place in places]
+        positions: list[Position] = []
+        async with closing(self._scanned(listing, Scan(found.predicate, found.sorts))) as some:
+            async for places in some:
+                positions += [one for one, _ in places if last is None or one > last]
+        positions.sort()
+        return [position[-1] for position in positions]
 
-    async def _further(self, walk: Walk, found: Found) -> tuple[list[Stored], int]:
-        """The next rows in an order of ids, and where in it they end."""
+    async def _further(self, walk: Walk, found: Found) -> tuple[list[Stored], Walk]:
+        """The next rows in an order of ids, and what goes on behind them."""
         assert walk.order is not None
         order, at, skip = walk.order, walk.at, found.skip
         rows: list[Stored] = []
         wanted = len(order) if found.size is None else skip + found.size
         window = wanted if found.predicate == ALL else max(wanted, _LEAST_WINDOW)
+        if self._access.shelf.is_wide and not _by_id(found.sorts):
+            # They lie in all blocks: each is unpacked for many of them, and not for a page.
+            window = max(window, _AHEAD_ROWS)
+
+        def take(chunk: Sequence[Stored | None]) -> int:
+            """Take what is wanted; answer how many of them were gone through."""
+            nonlocal skip
+            for number, row in enumerate(chunk, 1):
+                if row is None:
+                    continue
+                if skip:
+                    skip -= 1
+                    continue
+                rows.append(row)
+                if len(rows) == found.size:
+                    return number
+            return len(chunk)
+
+        ahead = walk.take_ahead()
+        number = take(ahead)
+        at += number
+        if len(rows) == found.size:
+            return rows, Walk(walk.listing, order, at, ahead[number:])
         while at < len(order):
             ids = order[at : at + window]
             window = max(4 * window, _LEAST_WINDOW)
             async with closing(self._meant(ids, walk.listing, found.predicate)) as chunks:
                 async for chunk in chunks:
-                    for row in chunk:
-                        at += 1
-                        if row is None:
-                            continue
-                        if skip:
-                            skip -= 1
-                            continue
-                        rows.append(row)
-                        if len(rows) == found.size:
-                            return rows, at
-        return rows, at
+                    number = take(chunk)
+                    at += number
+                    if len(rows) == found.size:
+                        return rows, Walk(walk.listing, order, at, chunk[number:])
+        return rows, Walk(walk.listing, order, at)
 
-    async def _meant(
-        self, ids: Sequence[str], listing: Listing, predicate: Node
-    ) -> AsyncIterator[list[Stored | None]]:
-        """Go through records, some at a time; None stands for one that is not meant, or gone.
+    async def _scanned(self, listing: Listing, scan: Scan) -> AsyncIterator[list[Place]]:
+        """Go through all records of a listing; answer those that are meant, in any order.
 
         Raises:
             Corrupt: One cannot be read.
         """
-        test = None if predicate == ALL else compiled(predicate, reader)
-        kept = self._kept(ids, listing)
-        many = kept.count(None) > FEW_ROWS
-        # Of several that have much to read one reads it, and the others find it in memory.
-        async with self._turn if many and self._access.settings.memory else nullcontext():
-            if many:
-                kept = self._kept(ids, listing)
-            if kept.count(None) > FEW_ROWS:
-                await self._snapshot.load(listing)
-                kept = self._kept(ids, listing)
-            missing = [id_ for id_, held in zip(ids, kept, strict=True) if held is None]
-            workers = min(self._access.workers, max(1, len(missing)))
-            reading = self._access.runtime.map(self._tried, missing, workers)
-            unread: list[HoldallError] = []
-            async with closing(reading) as coming:
-                for at in range(0, len(ids), _CHUNK_ROWS):
-                    end = at + _CHUNK_ROWS
-                    chunk = [
-                        (id_, await anext(coming) if held is None else held, held is not None)
-                        for id_, held in zip(ids[at:end], kept[at:end], strict=True)
-                    ]
-                    rows = await self._read(chunk, test, unread)
-                    if len(unread) >= _MOST_UNREAD:
-                        break
-                    if not unread:
-                        yield rows
-            if unread:
-                raise _unread(unread)
+        call = self._access.runtime.call
+        async with self._gatherer.settled(listing, None) as (known, missing):
+            for shelved, rows in known.parts:
+                yield await call(scan.of_block, None, shelved, rows, listing.of_id)
+            of_id = listing.of_id or (lambda _: True)
+            ids = sorted([*filter(of_id, known.held), *missing])
+            async with closing(self._gatherer.loose(ids, known.held, scan.predicate)) as chunks:
+                async for chunk in chunks:
+                    yield scan.of_rows(chunk)
 
-    async def _tried(self, id_: str) -> Held | HoldallError | None:
-        """The object of a record, or why this one cannot be read; an outage is raised."""
-        try:
-            return await self._access.held(id_)
-        except (Corrupt, LimitExceeded, PermissionDenied) as error:
-            return error
+    async def _meant(
+        self, ids: Sequence[str], listing: Listing, predicate: Node
+    ) -> AsyncIterator[list[Stored | None]]:
+        """Go through some records, in their order; None stands for one that is not meant, or gone.
 
-    def _kept(self, ids: Sequence[str], listing: Listing) -> list[Held | None]:
-        """What is in memory of these records, as they are in a listing."""
-        shelf, etags = self._access.shelf, listing.etags
-        return [shelf.get(id_, etags[id_]) for id_ in ids]
-
-    async def _read(
-        self,
-        chunk: list[_Kept],
-        test: Callable[[Stored], bool] | None,
-        unread: list[HoldallError],
-    ) -> list[Stored | None]:
-        """Answer what is meant, in its place; add to `unread` why a record cannot be read."""
-        found = await self._access.runtime.call(self._decoded, None, chunk, test)
-        rows: list[Stored | None] = []
-        for (id_, _, kept), row in zip(chunk, found, strict=True):
-            if not isinstance(row, HoldallError):
-                rows.append(row)
-                continue
-            fresh: Stored | None = None
-            try:
-                if not kept:
-                    raise row
-                # It came from a snapshot that holds nonsense: the object itself decides.
-                fresh = await self._access.row(id_)
-            except (Corrupt, LimitExceeded, PermissionDenied) as error:
-                unread.append(error)
-            rows.append(fresh if fresh is not None and (test is None or test(fresh)) else None)
-        return rows
-
-    def _decoded(
-        self, chunk: list[_Kept], test: Callable[[Stored], bool] | None
-    ) -> list[Stored | HoldallError | None]:
-        rows: list[Stored | HoldallError | None] = []
-        for id_, held, _ in chunk:
-            if held is None or isinstance(held, HoldallError):
-                rows.append(held)
-                continue
-            try:
-                row = row_of(id_, held, self._access.ref)
-            except Corrupt as error:
-                rows.append(error)
-            else:
-                rows.append(row if test is None or test(row) else None)
-        return rows
-
-
-class UnreadRecords(PartialFailure, Corrupt):
-    """Some records that a search may mean cannot be read.
-
-    Args:
-        errors: Why, of each; of the first ones when there are many.
-    """
-
-    def __init__(self, errors: Sequence[HoldallError]) -> None:
-        more = " or more" if len(errors) >= _MOST_UNREAD else ""
-        super().__init__(f"{len(errors)}{more} records cannot be read", errors)
-
-
-def _unread(errors: list[HoldallError]) -> HoldallError:
-    refused = all(isinstance(one, PermissionDenied) for one in errors)
-    if len(errors) == 1 or (refused and len(errors) >= _MOST_UNREAD):
-        return errors[0]  # a single one, or a right to read that is missing altogether
-    return UnreadRecords(errors)
+        Raises:
+            Corrupt: One cannot be read.
+        """
+        async with self._gatherer.settled(listing, ids) as (known, _):
+            found: dict[str, Stored | None] = {}
+            for shelved, rows in known.parts:
+                found |= await self._access.runtime.call(tested, None, shelved, rows, predicate)
+            loose = [id_ for id_ in ids if id_ not in found]
+            async with closing(self._gatherer.loose(loose, known.held, predicate)) as chunks:
+                read: Iterator[Stored | None] = iter(())
+                done: list[Stored | None] = []
+                for id_ in ids:
+                    if id_ in found:
+                        done.append(found[id_])
+                        continue
+                    row = next(read, _END)
+                    if row is _END:
+                        yield done
+                        done = []
+                        read = iter(await anext(chunks))
+                        row = next(read)
+                    done.append(row)
+                yield done
 
 
 def _by_id(sorts: Sequence[Sort]) -> bool:

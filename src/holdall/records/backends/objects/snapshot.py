@@ -1,7 +1,7 @@
 """The snapshot: what searches have read, kept beside the records for the next process.
 
     .holdall/snapshots/current.json       names the segments
-    .holdall/snapshots/<32 digits>.rows   a segment: see `segments`
+    .holdall/snapshots/<32 digits>.rows   a segment: see `segments` and `blocks`
 
 A segment is written once and never changed. `current.json` is replaced only if nobody else did so
 meanwhile; who comes too late takes back the segments it wrote. A row counts only where a listing
@@ -21,7 +21,8 @@ from msgspec import Meta, Struct
 from holdall.core.errors import HoldallError, LimitExceeded, NotFound, PreconditionFailed
 from holdall.objects.options import DELETE, HEAD, GetOptions, ListOptions, WriteOptions
 from holdall.records.backends.objects.access import closing
-from holdall.records.backends.objects.segments import MAX_SEGMENT_BYTES, pack, unpack
+from holdall.records.backends.objects.blocks import DAMAGED
+from holdall.records.backends.objects.segments import MAX_SEGMENT_BYTES, join, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from holdall.core.reference import Reference
     from holdall.objects.results import ObjectMeta
     from holdall.records.backends.objects.access import Access
-    from holdall.records.backends.objects.bodies import Held
     from holdall.records.backends.objects.listing import Listing
 
 _log = logging.getLogger("holdall.records")
@@ -53,7 +53,7 @@ class _Segment(Struct, frozen=True):
 
 
 class _Pointer(Struct, frozen=True, tag_field="kind", tag="holdall snapshot"):
-    format: Literal[1]
+    format: Literal[2]
     segments: Annotated[tuple[_Segment, ...], Meta(max_length=_MOST_SEGMENTS)] = ()
 
 
@@ -71,7 +71,7 @@ class Snapshot:
         self._access = access
         self._store = access.store
         self._pointer_ref = self._ref("current.json")
-        self._pointer = _Pointer(1)
+        self._pointer = _Pointer(2)
         self._etag: str | None = None
         self._read: set[str] = set()
         self._lost: set[str] = set()
@@ -92,10 +92,7 @@ class Snapshot:
                 data = await self._bytes(self._segment_ref(segment))
                 if data is None:
                     return False
-                rows, whole = await call(unpack, None, data, listing.etags)
-                for id_, held in rows:
-                    self._access.shelf.keep(id_, held, saved=True)
-                return whole
+                return await call(self._take, None, data, listing)
 
             async with closing(self._access.runtime.map(load, wanted, _READERS)) as loaded:
                 segments = iter(wanted)
@@ -105,15 +102,26 @@ class Snapshot:
                     if not whole:
                         self._lost.add(name)
 
+    def _take(self, data: bytes, listing: Listing) -> bool:
+        blocks, whole = split(data)
+        try:
+            for block in blocks:
+                self._access.shelf.add(block, listing.etags)
+        except DAMAGED:
+            return False
+        return whole
+
     async def renew(self, listing: Listing) -> None:
         """Write what was read since, where that is more than a hundredth of the records."""
         least = max(FEW_ROWS, len(listing.etags) // 100)
-        if self._off or self._access.shelf.unsaved <= least:
+        shelf = self._access.shelf
+        if self._off or shelf.unsaved <= least:
             return
         async with self._turn:
-            shelf = self._access.shelf
-            rows = shelf.current(listing.etags, unsaved=True)
-            if len(rows) <= least:
+            await self._access.runtime.call(shelf.pack, None)
+            known = await self._access.runtime.call(shelf.known, None, listing.etags)
+            rows = sum(len(rows) for shelved, rows in known.parts if not shelved.saved)
+            if rows <= least:
                 return
             try:
                 await self._renew(rows, listing)
@@ -133,22 +141,22 @@ class Snapshot:
             except HoldallError as error:
                 _log.warning("%s: the snapshot is still there: %s", self._store.root, error)
 
-    async def _renew(self, rows: list[tuple[str, Held]], listing: Listing) -> None:
+    async def _renew(self, rows: int, listing: Listing) -> None:
         await self._look()
         before = kept = self._pointer.segments
-        whole = self._is_worn(kept, len(rows), len(listing.etags))
+        shelf = self._access.shelf
+        whole = self._is_worn(kept, rows, len(listing.etags))
         if whole:
             kept = ()
-            rows = self._access.shelf.current(listing.etags, unsaved=False)
+            await self._access.runtime.call(shelf.repack, None, listing.etags)
+        unsaved = shelf.unsaved_blocks
         written: list[_Segment] = []
         try:
-            packing = pack(rows)
-            while (one := await self._access.runtime.call(next, None, packing, None)) is not None:
-                data, number = one
+            for data, number in join(one.block for one in unsaved):
                 segment = _Segment(os.urandom(16).hex(), number, len(data))
                 written.append(segment)
                 await self._store.put(self._segment_ref(segment), data, WriteOptions())
-            pointer = _Pointer(1, (*kept, *written))
+            pointer = _Pointer(2, (*kept, *written))
             await self._point(pointer)
         except PreconditionFailed:
             await self._discard(written)  # another process was faster
@@ -159,8 +167,9 @@ class Snapshot:
                 await self._discard(written)
             raise
         self._read.update(one.name for one in written)
-        self._access.shelf.note_saved([id_ for id_, _ in rows])
-        self._damaged = False
+        for one in unsaved:
+            one.saved = True
+        self._damaged = shelf.damaged = False
         if whole:
             await self._sweep(pointer, before)
 
@@ -168,7 +177,11 @@ class Snapshot:
         """Whether to write it anew: most of it is old, or it is in many pieces, or damaged."""
         small = sum(one.bytes < _SMALL_BYTES for one in kept)
         rows = sum(one.rows for one in kept)
-        lost = self._damaged or any(one.name in self._lost for one in kept)
+        lost = (
+            self._damaged
+            or self._access.shelf.damaged
+            or any(one.name in self._lost for one in kept)
+        )
         return lost or small >= _MOST_SMALL or rows + new > 2 * live
 
     async def _point(self, pointer: _Pointer) -> None:
@@ -188,7 +201,7 @@ class Snapshot:
         except NotFound:
             self._forget()
         except (LimitExceeded, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            self._pointer, self._damaged = _Pointer(1), True
+            self._pointer, self._damaged = _Pointer(2), True
             if isinstance(error, LimitExceeded):
                 await self._note_etag()
         except HoldallError as error:
@@ -246,7 +259,7 @@ class Snapshot:
                 return found
 
     def _forget(self) -> None:
-        self._pointer, self._etag = _Pointer(1), None
+        self._pointer, self._etag = _Pointer(2), None
         self._read.clear()
         self._lost.clear()
 

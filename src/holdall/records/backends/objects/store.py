@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, final
 
 from msgspec.structs import replace
@@ -12,7 +14,7 @@ from holdall.core.errors import Corrupt, HoldallError, InvalidConfig, LimitExcee
 from holdall.core.reference import MAX_KEY_BYTES, MAX_SEGMENT_BYTES, Reference
 from holdall.objects.backends.cloud.settings import CloudSettings
 from holdall.objects.registry import REMOTE_LAYERS, plan_store
-from holdall.records.backends.objects.access import Access, closing
+from holdall.records.backends.objects.access import Access, closing, pieces_of
 from holdall.records.backends.objects.deleting import Remover
 from holdall.records.backends.objects.keys import SUFFIX
 from holdall.records.backends.objects.listing import Lister
@@ -71,7 +73,7 @@ class RecordsOnStore(RecordStore):
     def address(self) -> str:
         return str(self._objects.root)
 
-    @property
+    @cached_property
     def capabilities(self) -> RecordCapabilities:
         can = self._objects.capabilities
         prefix = self._objects.root.key if self._objects.root.scheme != "file" else ""
@@ -101,16 +103,19 @@ class RecordsOnStore(RecordStore):
             places.setdefault(write.id, []).append(at)
         outcomes: dict[int, Outcome] = {}
 
-        async def run(id_: str) -> None:
-            for at in places[id_]:  # one after the other: the last one counts
+        async def run(ids: Sequence[str]) -> None:
+            for at in chain.from_iterable(map(places.__getitem__, ids)):
+                # Those of one id one after the other: the last one counts.
                 try:
                     outcomes[at] = await self._writer.write(writes[at])
                 except HoldallError as error:
                     outcomes[at] = error
 
+        pieces = pieces_of(list(places), self._access.workers)
+        workers = min(self._access.workers, max(1, len(pieces)))
         self._lister.forget()
         try:
-            async with closing(self._runtime.map(run, places, self._workers(places))) as done:
+            async with closing(self._runtime.map(run, pieces, workers)) as done:
                 async for _ in done:
                     pass
         finally:
@@ -136,7 +141,7 @@ class RecordsOnStore(RecordStore):
             number = await self._remover.clear()
         finally:
             self._shelf.clear()
-            self._lister.forget()
+            self._lister.note_cleared()
         await self._snapshot.drop()
         return number
 
@@ -153,9 +158,6 @@ class RecordsOnStore(RecordStore):
 
     async def close(self) -> None:
         await self._objects.close()
-
-    def _workers(self, items: Mapping[str, object]) -> int:
-        return min(self._access.workers, max(1, len(items)))
 
 
 @final

@@ -29,15 +29,31 @@ class Walk:
         order: Their ids, or those of the records that are meant, in the order of the search; None
             where that was not needed yet.
         at: Where in it the next page begins.
+        ahead: The first rows from there on, where they were read already; None stands for one that
+            is not meant, or gone.
     """
 
-    __slots__ = ("at", "listing", "order", "until")
+    __slots__ = ("_ahead", "at", "listing", "order", "until")
 
-    def __init__(self, listing: Listing, order: Sequence[str] | None, at: int = 0) -> None:
+    def __init__(
+        self,
+        listing: Listing,
+        order: Sequence[str] | None,
+        at: int = 0,
+        ahead: Sequence[Stored | None] = (),
+    ) -> None:
         self.listing = listing
         self.order = order
         self.at = at
         self.until = time.monotonic() + _WALK_SECONDS
+        self._ahead = [ahead]
+
+    def take_ahead(self) -> Sequence[Stored | None]:
+        """The rows that were read ahead; they are handed out once, since they are the caller's."""
+        try:
+            return self._ahead.pop()
+        except IndexError:
+            return ()
 
 
 class Walks:

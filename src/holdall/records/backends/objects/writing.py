@@ -19,9 +19,9 @@ from holdall.records.backends.objects.bodies import (
     CONTENT_TYPE,
     body_of,
     is_write,
-    row_of,
     tags_of,
 )
+from holdall.records.encoding import instant_text
 from holdall.records.results import changed, new_versions, refusal
 from holdall.records.stored import Written
 
@@ -47,6 +47,7 @@ class Writer:
         self._access = access
         self._settings = access.settings
         can = access.store.capabilities
+        self._remote = can.remote
         self._conditional = can.conditional
         self._typed = can.content_type
         self._tagged = can.tags and access.settings.tags
@@ -85,17 +86,21 @@ class Writer:
     async def _held(self, write: Write) -> Stored | None:
         """What is written over. A version that was read just now need not be read again."""
         id_ = write.id
-        if write.version is not None:
-            kept = self._access.shelf.get(id_, write.version)
+        # To unpack a block for one record takes longer than to read a file.
+        near = self._remote or not self._access.shelf.is_wide
+        if write.version is not None and near:
+            kept = self._access.shelf.row(id_, write.version, self._access.ref)
             if kept is not None:
-                return row_of(id_, kept, self._access.ref)
+                return kept
         return await self._access.row(id_)
 
     async def _put(self, ref: Reference, write: Write, held: Stored | None) -> Written:
         now = datetime.now(UTC)
         created = now if held is None else held.created
         token = new_versions(1)[0]
-        body = body_of(write, created, now, token)
+        now_text = instant_text(now)
+        created_text = now_text if held is None else instant_text(created)
+        body = body_of(write, created_text, now_text, token)
         if len(body) > self._settings.max_record:
             raise LimitExceeded(
                 f"the record {write.id!r} makes an object of {len(body)} bytes, and the setting "
@@ -104,7 +109,7 @@ class Writer:
             )
         options = WriteOptions(
             content_type=CONTENT_TYPE if self._typed else None,
-            tags=tags_of(write, created, now) if self._tagged else {},
+            tags=tags_of(write, created_text, now_text) if self._tagged else {},
             storage_class=self._settings.storage_class,
             if_match=None if held is None else held.version,
             if_none_match="*" if held is None else None,

@@ -1,0 +1,182 @@
+"""Bringing records together: from memory, from the snapshot, and by reading the others."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from holdall.core.errors import (
+    Corrupt,
+    HoldallError,
+    LimitExceeded,
+    PartialFailure,
+    PermissionDenied,
+)
+from holdall.records.backends.objects.access import closing, pieces_of
+from holdall.records.backends.objects.bodies import Held, row_of
+from holdall.records.backends.objects.snapshot import FEW_ROWS
+from holdall.records.predicate import ALL, compiled
+from holdall.records.stored import Stored, reader
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from holdall.records.backends.objects.access import Access
+    from holdall.records.backends.objects.listing import Listing
+    from holdall.records.backends.objects.shelf import Known
+    from holdall.records.backends.objects.snapshot import Snapshot
+    from holdall.records.predicate import Node
+
+_CHUNK_ROWS = 512
+_MOST_UNREAD = 20
+
+_Kept: TypeAlias = tuple[str, Held | HoldallError | None, bool]
+"""An id, its object, and whether that was in memory."""
+
+T = TypeVar("T")
+
+
+class Gatherer:
+    """Knows what is in memory of records, and reads the others.
+
+    Args:
+        access: Reads them.
+        snapshot: Has what other processes read.
+    """
+
+    def __init__(self, access: Access, snapshot: Snapshot) -> None:
+        self._access = access
+        self._snapshot = snapshot
+        self._turn = access.runtime.lock()
+
+    @asynccontextmanager
+    async def settled(
+        self, listing: Listing, ids: Sequence[str] | None
+    ) -> AsyncIterator[tuple[Known, list[str]]]:
+        """What is known of these records, or of all of a listing, and what must be read."""
+        known, missing = await self._looked(listing, ids)
+        if len(missing) <= FEW_ROWS:
+            yield known, missing
+            return
+        # Of several that have much to read one reads it, and the others find it in memory.
+        async with self._turn if self._access.settings.memory else nullcontext():
+            known, missing = await self._looked(listing, ids)
+            if len(missing) > FEW_ROWS:
+                await self._snapshot.load(listing)
+                known, missing = await self._looked(listing, ids)
+            yield known, missing
+
+    async def _looked(self, listing: Listing, ids: Sequence[str] | None) -> tuple[Known, list[str]]:
+        call = self._access.runtime.call
+        known = await call(self._access.shelf.known, None, listing.etags, ids)
+        if ids is None and listing.of_id is None and known.number == len(listing.ids):
+            return known, []
+        return known, await call(known.missing, None, listing.ids if ids is None else ids)
+
+    async def loose(
+        self, ids: Sequence[str], held: Mapping[str, Held], predicate: Node
+    ) -> AsyncIterator[list[Stored | None]]:
+        """Go through single objects, those that are not in memory by reading them.
+
+        Raises:
+            Corrupt: One cannot be read.
+        """
+        test = None if predicate == ALL else compiled(predicate, reader)
+        shelf = self._access.shelf
+        missing = [id_ for id_ in ids if id_ not in held]
+        pieces = pieces_of(missing, self._access.workers)
+        workers = min(self._access.workers, max(1, len(pieces)))
+        unread: list[HoldallError] = []
+        async with (
+            closing(self._access.runtime.map(self._some, pieces, workers)) as some,
+            closing(_each(some)) as coming,
+        ):
+            for at in range(0, len(ids), _CHUNK_ROWS):
+                chunk = [
+                    (id_, held[id_] if id_ in held else await anext(coming), id_ in held)
+                    for id_ in ids[at : at + _CHUNK_ROWS]
+                ]
+                rows = await self._read(chunk, test, unread)
+                if shelf.is_loose:
+                    await self._access.runtime.call(shelf.pack, None)
+                if len(unread) >= _MOST_UNREAD:
+                    break
+                if not unread:
+                    yield rows
+        if unread:
+            raise _unread(unread)
+
+    async def _some(self, ids: Sequence[str]) -> list[Held | HoldallError | None]:
+        return [await self._tried(id_) for id_ in ids]
+
+    async def _tried(self, id_: str) -> Held | HoldallError | None:
+        """The object of a record, or why this one cannot be read; an outage is raised."""
+        try:
+            return await self._access.held(id_)
+        except (Corrupt, LimitExceeded, PermissionDenied) as error:
+            return error
+
+    async def _read(
+        self,
+        chunk: list[_Kept],
+        test: Callable[[Stored], bool] | None,
+        unread: list[HoldallError],
+    ) -> list[Stored | None]:
+        """Answer what is meant, in its place; add to `unread` why a record cannot be read."""
+        found = await self._access.runtime.call(self._decoded, None, chunk, test)
+        rows: list[Stored | None] = []
+        for (id_, _, kept), row in zip(chunk, found, strict=True):
+            if not isinstance(row, HoldallError):
+                rows.append(row)
+                continue
+            fresh: Stored | None = None
+            try:
+                if not kept:
+                    raise row
+                # It came from a snapshot that holds nonsense: the object itself decides.
+                fresh = await self._access.row(id_)
+            except (Corrupt, LimitExceeded, PermissionDenied) as error:
+                unread.append(error)
+            rows.append(fresh if fresh is not None and (test is None or test(fresh)) else None)
+        return rows
+
+    def _decoded(
+        self, chunk: list[_Kept], test: Callable[[Stored], bool] | None
+    ) -> list[Stored | HoldallError | None]:
+        rows: list[Stored | HoldallError | None] = []
+        for id_, held, _ in chunk:
+            if held is None or isinstance(held, HoldallError):
+                rows.append(held)
+                continue
+            try:
+                row = row_of(id_, held, self._access.ref)
+            except Corrupt as error:
+                rows.append(error)
+            else:
+                rows.append(row if test is None or test(row) else None)
+        return rows
+
+
+async def _each(some: AsyncIterator[list[T]]) -> AsyncIterator[T]:
+    async for several in some:
+        for one in several:
+            yield one
+
+
+class UnreadRecords(PartialFailure, Corrupt):
+    """Some records that a search may mean cannot be read.
+
+    Args:
+        errors: Why, of each; of the first ones when there are many.
+    """
+
+    def __init__(self, errors: Sequence[HoldallError]) -> None:
+        more = " or more" if len(errors) >= _MOST_UNREAD else ""
+        super().__init__(f"{len(errors)}{more} records cannot be read", errors)
+
+
+def _unread(errors: list[HoldallError]) -> HoldallError:
+    refused = all(isinstance(one, PermissionDenied) for one in errors)
+    if len(errors) == 1 or (refused and len(errors) >= _MOST_UNREAD):
+        return errors[0]  # a single one, or a right to read that is missing altogether
+    return UnreadRecords(errors)
