@@ -1,0 +1,1 @@
+"""Generated values of Project Haystack, for tests of what carries them."""
