@@ -1,4 +1,4 @@
-"""Sync a real folder into a store, interrupted, resumed, verified; then catalogue it in SQLite.
+"""Sync a real folder into a store, interrupted, resumed, verified; catalogue it; then a building.
 
 The folder is the standard library of the Python that runs this: thousands of files. Every figure
 printed is measured in this run; the exit code is not 0 when anything is off. `HOLDALL_DEMO_FOLDER`
@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from building import building
 from catalogue import catalogue
 
 import holdall
@@ -135,6 +136,7 @@ def demonstrate(source: str, target: str) -> list[tuple[str, str, str]]:
     print(f"   store.read({largest.key!r}, start={middle}, end={middle + 16}) = {part!r}")
     row("read a range from Python", f"16 bytes from the middle of {mib(largest.size)}", seconds)
     catalogue(store, f"{target}.db", row, check)
+    building(f"{target}.building.db", row, check)
     store.close()
     return rows
 

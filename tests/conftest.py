@@ -67,6 +67,9 @@ def nothing_blocks_a_loop() -> Iterator[None]:
             watched.can_block_in("coverage/collector.py", {"lock_data", "unlock_data"})
             # The first import asks the kernel what it can do; an import reads files anyway.
             watched.can_block_in("local/confinement.py", {"_kernel_has_openat2"})
+            # A zone is read when it is first named: a few kilobytes, once.
+            watched.can_block_in("zoneinfo/_tzpath.py", {"find_tzfile"})
+            watched.can_block_in("zoneinfo/_common.py", {"load_tzdata", "load_data"})
         _keep_what_os_supports(blockbuster)
         yield
 

@@ -25,7 +25,9 @@ ALSO_LINKING = [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
-_MODULE = re.compile(r"`((?:core|objects|fsspec|records|testing|cli)/[a-z0-9_/]*(?:\.py)?)`")
+_MODULE = re.compile(
+    r"`((?:core|objects|fsspec|records|haystack|testing|cli)/[a-z0-9_/]*(?:\.py)?)`"
+)
 
 
 class Block(NamedTuple):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from holdall.core import errors
     from holdall.core.reference import Reference
+    from holdall.haystack.opening import open_adapter
     from holdall.objects.async_data_store import AsyncDataStore
     from holdall.objects.data_store import DataStore
     from holdall.objects.opening import open, open_async
@@ -48,6 +49,7 @@ __all__ = [
     "Reference",
     "errors",
     "open",
+    "open_adapter",
     "open_async",
     "open_database",
     "open_database_async",
@@ -67,6 +69,7 @@ _HOMES = {
     "Record": "holdall.records.record",
     "Reference": "holdall.core.reference",
     "open": "holdall.objects.opening",
+    "open_adapter": "holdall.haystack.opening",
     "open_async": "holdall.objects.opening",
     "open_database": "holdall.records.opening",
     "open_database_async": "holdall.records.opening",

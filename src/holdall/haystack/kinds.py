@@ -307,6 +307,11 @@ def _checked_text(text: object, what: str) -> None:
         raise TypeError(f"{what} is text, and this is {text!r}")
 
 
+def is_nan(value: float) -> bool:
+    """Whether a value is not a number; an int may be too large for `math.isnan`."""
+    return value != value  # noqa: PLR0124
+
+
 def is_name(text: str) -> bool:
     """Whether a text names a tag or column: `a`-`z`, then ASCII letters, digits, `_`."""
     return _NAME.fullmatch(text) is not None

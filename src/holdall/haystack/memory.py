@@ -8,8 +8,7 @@ from holdall.core.errors import InvalidConfig
 from holdall.core.runtime.blocking import drive
 from holdall.core.runtime.loop import LoopRuntime
 from holdall.haystack.adapter.face import HaystackAdapter
-from holdall.haystack.adapter.taking import adopted
-from holdall.haystack.stores.entities import Put
+from holdall.haystack.adapter.taking import adopted, listed
 from holdall.haystack.stores.memory_entities import MemoryEntities, MemoryEntitySettings
 from holdall.haystack.stores.memory_histories import MemoryHistories, MemoryHistorySettings
 
@@ -41,10 +40,13 @@ class InMemoryAdapter(HaystackAdapter):
         Raises:
             InvalidValue: An entity has no id, or a value of no kind; none was loaded.
         """
-        puts = [Put(adopted(entity, place=f"entity {at}")) for at, entity in enumerate(entities)]
+        taken = [
+            adopted(entity, place=f"entity {at}")
+            for at, entity in enumerate(listed(entities, "entities"))
+        ]
         # Nothing in memory waits, so that it needs no event loop.
-        drive(self._entities.commit(puts))
-        return len(puts)
+        drive(self._arrays.put(taken))
+        return len(taken)
 
 
 def open_memory(url: str) -> HaystackAdapter:

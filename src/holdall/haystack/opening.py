@@ -26,11 +26,15 @@ def open_adapter(url: str) -> HaystackAdapter:
     Raises:
         InvalidConfig: There is no such backend, or the address is none of its own.
     """
+    if not isinstance(url, str):
+        raise InvalidConfig(f"{type(url).__name__} is no address of an adapter: it takes a text")
     scheme, found, _ = url.partition("://")
     opener = _OPENERS.get(scheme.lower()) if found else None
     if opener is None:
         known = ", ".join(f"{name}://" for name in _OPENERS)
-        raise InvalidConfig(f"{url!r} is no address of an adapter: there are {known}")
+        # What stands behind the scheme may hold a password.
+        shown = f"{scheme}://…" if found else "this"
+        raise InvalidConfig(f"{shown} is no address of an adapter: there are {known}")
     module, _, name = opener.partition(":")
     adapter: HaystackAdapter = getattr(import_module(module), name)(url)
     return adapter

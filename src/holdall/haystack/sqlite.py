@@ -12,6 +12,8 @@ from holdall.haystack.stores.sqlite import (
     SqliteHistories,
 )
 from holdall.haystack.stores.sqlite.file import SqliteFile
+from holdall.haystack.stores.sqlite.settings import CACHE_BYTES
+from holdall.records.backends.sqlite import SqliteRecords
 
 
 class SqliteAdapter(HaystackAdapter):
@@ -27,17 +29,33 @@ class SqliteAdapter(HaystackAdapter):
         timeout: How many seconds to wait while others write.
         durable: Whether a write that was answered outlives a power cut; without it, it outlives
             the end of the process only, and is faster.
+        cache: Of how many bytes of JSON the entities that were read are kept ready in memory,
+            where they take about five times as many.
 
     Raises:
-        InvalidConfig: The path is no name of a file, or the time-out negative.
+        InvalidConfig: The path is no name of a file, or a number is none that can be.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, timeout: float = 30.0, durable: bool = True
+        self,
+        path: str | os.PathLike[str],
+        *,
+        timeout: float = 30.0,
+        durable: bool = True,
+        cache: int = CACHE_BYTES,
     ) -> None:
-        settings = SqliteHaystackSettings(os.fspath(path), timeout=timeout, durable=durable)
+        settings = SqliteHaystackSettings(os.fspath(path), timeout, durable, cache)
         runtime = LoopRuntime()
         file = SqliteFile(settings, runtime)
         super().__init__(
             SqliteEntities(settings, runtime, file), SqliteHistories(settings, runtime, file)
         )
+
+
+def open_sqlite(url: str) -> SqliteAdapter:
+    """Open `sqlite:///plant.db`, a file in the working folder, or `sqlite:////srv/plant.db`.
+
+    Raises:
+        InvalidConfig: The address names no file.
+    """
+    return SqliteAdapter(SqliteRecords.settings_of(url)["path"])

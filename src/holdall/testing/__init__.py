@@ -7,6 +7,9 @@ They need pytest, and the machine needs Hypothesis; Holdall itself needs neither
     LayerSuite              the facts of layers, and those of the store that they stand around
     RecordStoreSuite        the facts of the contract `RecordStore`, through both faces
     record_store_machine    a Hypothesis state machine: a database beside the one in memory
+    EntityStoreSuite        the facts of the contract `EntityStore`
+    HistoryStoreSuite       the facts of the contract `HistoryStore`
+    HaystackAdapterSuite    the behaviour of the adapter over a pair of them
     Faults                  a layer that lets calls fail by script: `FaultRule`, `Fault`
 """
 
@@ -21,6 +24,9 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError("holdall.testing needs pytest: pip install pytest") from error
 
 if TYPE_CHECKING:
+    from holdall.testing.haystack.adapter import HaystackAdapterSuite
+    from holdall.testing.haystack.entities import EntityStoreSuite
+    from holdall.testing.haystack.histories import HistoryStoreSuite
     from holdall.testing.layers import LayerSuite
     from holdall.testing.layers.faults import Fault, FaultRule, Faults
     from holdall.testing.objects import ObjectStoreSuite
@@ -29,9 +35,12 @@ if TYPE_CHECKING:
     from holdall.testing.records.machine import record_store_machine
 
 __all__ = [
+    "EntityStoreSuite",
     "Fault",
     "FaultRule",
     "Faults",
+    "HaystackAdapterSuite",
+    "HistoryStoreSuite",
     "LayerSuite",
     "ObjectStoreMachine",
     "ObjectStoreSuite",
@@ -41,9 +50,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "EntityStoreSuite": "holdall.testing.haystack.entities",
     "Fault": "holdall.testing.layers.faults",
     "FaultRule": "holdall.testing.layers.faults",
     "Faults": "holdall.testing.layers.faults",
+    "HaystackAdapterSuite": "holdall.testing.haystack.adapter",
+    "HistoryStoreSuite": "holdall.testing.haystack.histories",
     "LayerSuite": "holdall.testing.layers",
     "ObjectStoreMachine": "holdall.testing.objects.machine",
     "ObjectStoreSuite": "holdall.testing.objects",
@@ -54,7 +66,10 @@ _HOMES = {
 
 # Before the facts are imported, so that a failed `assert` in them shows its values.
 pytest.register_assert_rewrite(
-    "holdall.testing.objects", "holdall.testing.layers", "holdall.testing.records"
+    "holdall.testing.objects",
+    "holdall.testing.layers",
+    "holdall.testing.records",
+    "holdall.testing.haystack",
 )
 
 

@@ -1,0 +1,219 @@
+"""Sets of entities, and what is known of the values of one tag; see `memory_index`."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from holdall.haystack.filter import AnyUnit
+from holdall.haystack.kinds import Marker, NAType, Number, Ref, Remove, Symbol, Uri
+from holdall.haystack.units import canonical
+
+_Slots: Any
+try:
+    from pyroaring import BitMap as _Slots
+except ModuleNotFoundError:  # slower, and larger
+    _Slots = set
+
+Slots: TypeAlias = Any
+"""A set of slots; a `BitMap` or a `set`."""
+
+_NO_KEY: Final = object()
+_FEW: Final = 200
+"""Up to how many changes it is quicker to put each number in its place than to sort all."""
+_PLAIN = frozenset({str, bool, date, Uri, Symbol, Marker, NAType, Remove})
+
+
+def slots(of: Iterable[int] = ()) -> Slots:
+    """A set of slots."""
+    return _Slots(of)
+
+
+NO_SLOTS: Final = slots()
+
+
+class Answer(NamedTuple):
+    """Slots that may be meant.
+
+    Attributes:
+        slots: Of every entity that is meant; not to be changed.
+        exact: Whether they are only those.
+    """
+
+    slots: Slots
+    exact: bool
+
+
+def union(found: list[Slots]) -> Slots:
+    """All that are in any of some sets."""
+    if not found:
+        return NO_SLOTS
+    if len(found) == 1:
+        return found[0]
+    return _Slots.union(*found)
+
+
+def _key(value: Any) -> Any:
+    """Under what a value is found: two values have one key exactly where they are equal."""
+    kind = type(value)
+    if kind is Ref:
+        return (Ref, value.val)
+    if kind in _PLAIN:
+        return (kind, value)
+    if kind is Number:
+        return (Number, value.val, canonical(value.unit)) if value.val == value.val else _NO_KEY
+    return _NO_KEY
+
+
+class Values:
+    """The entities that have a value in one tag, by value; an item of a list counts like one."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._slots: dict[Any, Slots] = {}
+        self._by_number: dict[Any, set[Any]] = {}
+        self.others = slots()
+        """Entities whose tag holds something that has no key, so that they are looked at."""
+        self.dicts = slots()
+        """Entities whose tag holds a dict, into which paths lead."""
+
+    def add(self, slot: int, value: Any) -> None:
+        for key in self._keys(slot, value):
+            known = self._slots.get(key)
+            if known is None:
+                known = self._slots[key] = slots()
+                if key[0] is Number:
+                    self._by_number.setdefault(key[1], set()).add(key)
+            known.add(slot)
+
+    def _keys(self, slot: int, value: Any) -> Iterable[Any]:
+        items = value if type(value) is list else (value,)
+        keys = []
+        for item in items:
+            key = _key(item)
+            if key is not _NO_KEY:
+                keys.append(key)
+            elif type(item) is not Number:
+                self.others.add(slot)
+                if isinstance(value, Mapping):
+                    self.dicts.add(slot)
+        return keys
+
+    def remove(self, slot: int, value: Any) -> None:
+        for item in value if type(value) is list else (value,):
+            key = _key(item)
+            known = self._slots.get(key)
+            if known is not None:
+                known.discard(slot)
+                if not known:
+                    del self._slots[key]
+                    if key[0] is Number:
+                        alike = self._by_number[key[1]]
+                        alike.discard(key)
+                        if not alike:
+                            del self._by_number[key[1]]
+        self.others.discard(slot)
+        self.dicts.discard(slot)
+
+    def equal(self, value: Any) -> Answer | None:
+        """Those that hold a value; None where this index cannot say."""
+        if type(value) is AnyUnit:
+            found = [self._slots[key] for key in self._by_number.get(value.val, ())]
+            return Answer(union(found), exact=True)
+        key = _key(Number(value) if type(value) in (int, float) else value)
+        if key is _NO_KEY:
+            return Answer(slots(), exact=True) if type(value) is Number else None
+        return Answer(self._slots.get(key, NO_SLOTS), exact=True)
+
+    def named(self, ids: Iterable[str]) -> Slots:
+        """Those that hold a Ref to one of these entities."""
+        every = self._slots
+        return union([found for one in ids if (found := every.get((Ref, one))) is not None])
+
+
+class Numbers:
+    """The numbers of one tag, in order; put in order when asked after a change."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, list[tuple[Any, str | None]]] = {}
+        # Numbers in order, and the slot of each: for a unit, or of every unit.
+        self._sorted: dict[Any, tuple[list[Any], list[int]]] = {}
+        # What changed since they were put in order, as it was then.
+        self._former: dict[int, list[tuple[Any, str | None]]] = {}
+
+    def add(self, slot: int, value: Any) -> None:
+        numbers = [
+            (item.val, canonical(item.unit))
+            for item in (value if type(value) is list else (value,))
+            if type(item) is Number and item.val == item.val
+        ]
+        if numbers:
+            self._changes(slot, [])
+            self._of[slot] = numbers
+
+    def remove(self, slot: int) -> None:
+        former = self._of.pop(slot, None)
+        if former is not None:
+            self._changes(slot, former)
+
+    def _changes(self, slot: int, former: list[tuple[Any, str | None]]) -> None:
+        if self._sorted:
+            self._former.setdefault(slot, former)
+            if len(self._former) > _FEW:
+                self._sorted.clear()
+                self._former.clear()
+
+    def within(self, op: str, wanted: Any) -> Slots:
+        """Those that have a number before or after one."""
+        if type(wanted) is AnyUnit:
+            values, order = self._ordered(AnyUnit)
+        else:
+            unit = canonical(wanted.unit) if type(wanted) is Number else None
+            values, order = self._ordered(unit)
+        bound = wanted if type(wanted) in (int, float) else wanted.val
+        if bound != bound:  # noqa: PLR0124  # an int may be too large for `isnan`
+            return slots()
+        if op == "lt":
+            return slots(order[: bisect_left(values, bound)])
+        if op == "le":
+            return slots(order[: bisect_right(values, bound)])
+        if op == "gt":
+            return slots(order[bisect_right(values, bound) :])
+        return slots(order[bisect_left(values, bound) :])
+
+    def _ordered(self, which: Any) -> tuple[list[Any], list[int]]:
+        """The numbers of a unit, or of `AnyUnit`."""
+        self._catch_up()
+        known = self._sorted.get(which)
+        if known is None:
+            pairs = sorted(
+                (val, slot)
+                for slot, numbers in self._of.items()
+                for val, unit in numbers
+                if which is AnyUnit or unit == which
+            )
+            known = [val for val, _ in pairs], [slot for _, slot in pairs]
+            self._sorted[which] = known
+        return known
+
+    def _catch_up(self) -> None:
+        for which, (values, order) in self._sorted.items():
+            for slot, former in self._former.items():
+                for val, unit in former:
+                    if which is AnyUnit or unit == which:
+                        at = _place(values, order, val, slot)
+                        del values[at], order[at]
+                for val, unit in self._of.get(slot, ()):
+                    if which is AnyUnit or unit == which:
+                        at = _place(values, order, val, slot)
+                        values.insert(at, val)
+                        order.insert(at, slot)
+        self._former.clear()
+
+
+def _place(values: list[Any], order: list[int], val: Any, slot: int) -> int:
+    """Where a number of a slot stands, or belongs: by value, and then by slot."""
+    low = bisect_left(values, val)
+    return bisect_left(order, slot, low, bisect_right(values, val, low))
