@@ -2,7 +2,10 @@
 
 import gc
 import os
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
@@ -45,6 +48,27 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Let coverage look on at what is there to be covered, because that triples the time.
+
+    What each fact runs through, it runs through both faces: one of them is enough. Generated and
+    exhaustive tests, marked `untraced` or `hypothesis`, go a hundred times where others went once.
+    """
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    marked = item.get_closest_marker("untraced") or item.get_closest_marker("hypothesis")
+    if not marked and parameters.get("face") != "async":
+        return (yield)
+    here, beside = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(here)
+        threading.settrace(beside)
 
 
 # For the whole session, because Hypothesis refuses fixtures that are made anew for each test.

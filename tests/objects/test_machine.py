@@ -13,6 +13,8 @@ from holdall.objects.backends.local import LocalSettings, LocalStore
 from holdall.objects.backends.memory import MemorySettings, MemoryStore
 from holdall.testing import object_store_machine
 
+pytestmark = pytest.mark.untraced
+
 STEPS = settings(
     stateful_step_count=30,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from holdall.records.predicate import Node
     from holdall.records.query import Query
 
+pytestmark = pytest.mark.untraced
+
 STEPS = settings(
     stateful_step_count=20,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

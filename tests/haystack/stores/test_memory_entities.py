@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from holdall.records.predicate import Node
 
+pytestmark = pytest.mark.untraced
+
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 
 

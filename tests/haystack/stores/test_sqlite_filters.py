@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from random import Random
     from sqlite3 import Connection
 
+pytestmark = pytest.mark.untraced
+
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 WAYS = ["few", "some", "many"]
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from holdall.objects.contract import ObjectStore
     from holdall.objects.layers import Call
 
+pytestmark = pytest.mark.untraced
+
 KEYS = ["a", "b/c"]
 CHUNK = 4
 

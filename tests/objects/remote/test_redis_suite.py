@@ -41,6 +41,7 @@ class TestFolderInRedis(ObjectStoreSuite):
         return lambda runtime: RedisStore(opened, runtime)
 
 
+@pytest.mark.untraced
 def test_the_redis_store_answers_what_the_memory_store_answers(options: dict[str, Any]) -> None:
     number = count()
     place = uuid4().hex

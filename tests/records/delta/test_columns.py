@@ -19,6 +19,8 @@ from holdall.testing.records.machine import record_store_machine
 from holdall.testing.records.searching import CONDITIONS, ORDERS, ROWS
 from records.delta.opening import opened_in, people, settings_in, store_in
 
+pytestmark = pytest.mark.untraced
+
 _OURS = ["id", "created_at", "updated_at", "version", "data", "metadata", "odd"]
 
 

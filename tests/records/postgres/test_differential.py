@@ -23,6 +23,8 @@ from holdall.testing import record_store_machine
 from holdall.testing.records.generated import fields, ids, queries
 from serving.databases import PostgresServer
 
+pytestmark = pytest.mark.untraced
+
 STEPS = settings(
     stateful_step_count=20,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

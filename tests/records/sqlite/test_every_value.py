@@ -32,6 +32,8 @@ from holdall.records.values import kind_of, ordered
 from records.sqlite.generated import NUMBERS, OTHERS, TEXTS
 from records.sqlite.opening import opened, put
 
+pytestmark = pytest.mark.untraced
+
 LISTS: list[Any] = [[], [1], ["a", True], [None, b"a"], [["a"]], {}, {"a": 1}, {"date": 1}]
 VALUES = [*NUMBERS, *OTHERS, *TEXTS, *LISTS, *([value] for value in OTHERS)]
 PATH = ("a",)
