@@ -38,7 +38,7 @@ bench: .venv/.bench .venv/.servers ## Run the benchmarks and print the ratios.
 	done; [ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
 soak: .venv/.dev .venv/.servers ## Run the tests that take minutes.
-	HYPOTHESIS_PROFILE=ci $(PYTEST) -m soak --timeout=3600 $(ARGS)
+	HYPOTHESIS_PROFILE=soak $(PYTEST) -m soak --timeout=3600 $(ARGS)
 
 format: .venv/.dev ## Format, and repair what the linter can.
 	$(BIN)/ruff check --fix --exit-zero .

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("default", max_examples=25, deadline=None)
 settings.register_profile(
     "ci",
-    max_examples=200,
+    max_examples=40,
     deadline=None,
-    derandomize=False,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("soak", parent=settings.get_profile("ci"), max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # Blocking calls that a store makes and blockbuster does not watch by itself.
