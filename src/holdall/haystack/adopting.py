@@ -19,6 +19,7 @@ from holdall.haystack.kinds import (
     Uri,
     XStr,
     checked_name,
+    is_nan,
 )
 
 _SCALARS: Final = frozenset(
@@ -109,7 +110,7 @@ def same(one: Any, other: Any) -> bool:
             other.utcoffset(),
         )
     if isinstance(one, float):
-        return one == other or (one != one and other != other)  # noqa: PLR0124
+        return one == other or (is_nan(one) and is_nan(other))
     if isinstance(one, list):
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, Mapping):

@@ -23,7 +23,18 @@ import msgspec
 
 from holdall.core.errors import CodecError
 from holdall.haystack.codecs.zinc import read_value, write_value
-from holdall.haystack.kinds import MARKER, NA, Kind, Marker, NAType, Number, Ref, Symbol, Uri
+from holdall.haystack.kinds import (
+    MARKER,
+    NA,
+    Kind,
+    Marker,
+    NAType,
+    Number,
+    Ref,
+    Symbol,
+    Uri,
+    is_nan,
+)
 from holdall.haystack.zones import named, zone, zone_name
 from holdall.records.exchange.drivers import arrow
 
@@ -225,7 +236,7 @@ def _read_numbers(values: list[Any], notes: Mapping[str, str]) -> list[Any]:
         ]
     # Not a number has no unit.
     return [
-        None if value is None else Number(value, unit if value == value else None)  # noqa: PLR0124
+        None if value is None else Number(value, None if is_nan(value) else unit)
         for value in values
     ]
 

@@ -54,7 +54,7 @@ def doubles(values: dict[int, float], unit: str | None = None) -> Samples:
 
 def kinds(samples: Samples) -> list[Any]:
     """The samples, so that what is no number equals itself and ints differ from no double."""
-    values = chunks.as_kinds(samples)
+    values = samples.kinds()
     return [(at, shown(value)) for at, value in zip(samples.ts, values, strict=True)]
 
 

@@ -302,11 +302,3 @@ def _rows(array: _Array, point: Point) -> list[dict[str, Kind]]:
                 row["expires"] = moment(one.until, point.zone)
         rows.append(row)
     return rows
-
-
-def effect_of(levels: Sequence[dict[str, Any]]) -> tuple[int, Kind] | None:
-    """The level in effect among 17, and its value; None where no level has one."""
-    for row in levels:
-        if row["val"] is not None:
-            return int(row["level"].val), row["val"]
-    return None

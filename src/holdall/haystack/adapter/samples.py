@@ -95,6 +95,8 @@ class Point(Struct, frozen=True):
         elif kind is Number:
             if value.unit is None:
                 value = self._number(value.val)
+            elif value.unit == self.unit:
+                pass  # what is asked most
             elif self.unit is not None and canonical(value.unit) == canonical(self.unit):
                 value = Number(value.val, self.unit)  # one unit has one name in a history
             elif self.unit is not None:
@@ -211,7 +213,8 @@ def take(point: Point, items: Iterable[Mapping[str, Any]] | Samples) -> Taken:
                 f"{place} of @{point.id} is {item!r}, and an item is a dict with ts and val",
                 reference=point.id,
             ) from error
-        if isinstance(ts, Mapping) or isinstance(value, Mapping):
+        plain = type(ts) is datetime and type(value) in _TAKEN
+        if not plain and (isinstance(ts, Mapping) or isinstance(value, Mapping)):
             ts, value = _from_json(point, ts, place), _from_json(point, value, place)
         moment = point.micros(ts, place)
         by_moment[moment] = value if value is REMOVE else point.value(value, place)
@@ -289,13 +292,7 @@ def _moments(point: Point, ts: Any) -> array[int]:
 def items(samples: Samples, where: ZoneInfo) -> list[dict[str, Any]]:
     """Samples as dicts with `ts`, in a zone, and `val`."""
     moments = in_zone(samples.ts, where)
-    if isinstance(samples.vals, array):
-        unit = samples.unit
-        return [
-            {"ts": ts, "val": Number(value, None if is_nan(value) else unit)}
-            for ts, value in zip(moments, samples.vals, strict=True)
-        ]
-    return [{"ts": ts, "val": value} for ts, value in zip(moments, samples.vals, strict=True)]
+    return [{"ts": ts, "val": value} for ts, value in zip(moments, samples.kinds(), strict=True)]
 
 
 def in_zone(moments: Iterable[int], where: ZoneInfo) -> list[datetime]:

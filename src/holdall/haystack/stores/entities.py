@@ -10,17 +10,16 @@ Priority arrays and watches are kept in them, on every backend alike.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import msgspec
 from msgspec import Struct
 
 from holdall.haystack.kinds import Kind
+from holdall.haystack.stores.opened import OpenedStore
 
 if TYPE_CHECKING:
-    from holdall.core.runtime import Runtime
     from holdall.records.predicate import Node
 
 Entity: TypeAlias = Mapping[str, Kind]
@@ -168,7 +167,7 @@ class Changes(Struct, frozen=True):
     known: bool = True
 
 
-class EntityStore(ABC):
+class EntityStore(OpenedStore):
     """Keeps entities. One instance is safe to use from many tasks.
 
     Ids, tags and conditions given to it are checked already. What it answers is shared: nobody
@@ -179,23 +178,6 @@ class EntityStore(ABC):
         runtime: How it waits.
     """
 
-    settings_type: ClassVar[type[msgspec.Struct]]
-    """The settings, one field each: what a configuration or a URL's query may name."""
-
-    def __init__(self, settings: msgspec.Struct, runtime: Runtime) -> None:
-        self._settings = settings
-        self._runtime = runtime
-
-    @property
-    def settings(self) -> msgspec.Struct:
-        """What it was opened with."""
-        return self._settings
-
-    @property
-    def runtime(self) -> Runtime:
-        """How it waits."""
-        return self._runtime
-
     @property
     @abstractmethod
     def type(self) -> str:
@@ -205,10 +187,6 @@ class EntityStore(ABC):
     @abstractmethod
     def address(self) -> str:
         """Where the entities are, as text without secrets, for messages."""
-
-    @abstractmethod
-    async def connect(self) -> None:
-        """Make what is missing there: tables, indexes, scripts. May be called again."""
 
     @abstractmethod
     async def get(self, ids: Sequence[str], notes: Sequence[str] = ()) -> Got:
@@ -245,7 +223,3 @@ class EntityStore(ABC):
     @abstractmethod
     async def changes(self, since: int, *, limit: int) -> Changes:
         """Answer what changed in commits after a number."""
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Let go of files and connections; may be called again."""

@@ -7,18 +7,15 @@ has checked what it hands in. A store changes no value: what was `1.5 °C` never
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from holdall.haystack.kinds import Kind, Number, is_nan
-
-if TYPE_CHECKING:
-    from holdall.core.runtime import Runtime
+from holdall.haystack.stores.opened import OpenedStore
 
 BEGINNING: Final = -(2**62)
 """A moment before every other."""
@@ -44,18 +41,31 @@ class Samples(Struct, frozen=True):
     def __len__(self) -> int:
         return len(self.ts)
 
+    def kinds(self) -> Sequence[Kind]:
+        """The values as kinds; what is not a number has no unit."""
+        if not isinstance(self.vals, array):
+            return self.vals
+        unit = self.unit
+        return [number_of(value, unit) for value in self.vals]
+
+
+def number_of(value: float, unit: str | None) -> Number:
+    """A double of a history as a kind."""
+    return Number(value, None if is_nan(value) else unit)
+
 
 def columns(moments: Sequence[int], values: Sequence[Kind]) -> Samples:
     """Samples of sorted moments, with doubles where all values are numbers of one unit."""
     ts = array("q", moments)
     numbers = [value for value in values if type(value) is Number]
     units = {number.unit for number in numbers if not is_nan(number.val)}
-    if len(numbers) == len(values) and len(units) <= 1 and all(map(_is_double, numbers)):
+    if len(numbers) == len(values) and len(units) <= 1 and all(map(is_double, numbers)):
         return Samples(ts, array("d", [number.val for number in numbers]), *units)
     return Samples(ts, list(values))
 
 
-def _is_double(number: Number) -> bool:
+def is_double(number: Number) -> bool:
+    """Whether a double holds a number exactly."""
     return type(number.val) is float or -_EXACT <= number.val <= _EXACT
 
 
@@ -77,34 +87,13 @@ class Bounds(Struct, frozen=True):
     count: int
 
 
-class HistoryStore(ABC):
+class HistoryStore(OpenedStore):
     """Keeps histories by the id of their point. One instance is safe to use from many tasks.
 
     Args:
         settings: What it was opened with.
         runtime: How it waits.
     """
-
-    settings_type: ClassVar[type[msgspec.Struct]]
-    """The settings, one field each."""
-
-    def __init__(self, settings: msgspec.Struct, runtime: Runtime) -> None:
-        self._settings = settings
-        self._runtime = runtime
-
-    @property
-    def settings(self) -> msgspec.Struct:
-        """What it was opened with."""
-        return self._settings
-
-    @property
-    def runtime(self) -> Runtime:
-        """How it waits."""
-        return self._runtime
-
-    @abstractmethod
-    async def connect(self) -> None:
-        """Make what is missing there. May be called again."""
 
     @abstractmethod
     async def write(self, samples: Mapping[str, Samples]) -> None:
@@ -137,7 +126,3 @@ class HistoryStore(ABC):
     @abstractmethod
     async def remove(self, point: str, moments: Sequence[int]) -> int:
         """Delete the samples of one history at these moments; answer how many there were."""
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Let go of files and connections; may be called again."""

@@ -6,14 +6,21 @@ import threading
 from array import array
 from bisect import bisect_left
 from itertools import compress
-from math import isnan
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
-from holdall.haystack.kinds import Number
-from holdall.haystack.stores.histories import EVERYTHING, Bounds, HistoryStore, Samples, Span
+from holdall.haystack.kinds import Number, is_nan
+from holdall.haystack.stores.histories import (
+    EVERYTHING,
+    Bounds,
+    HistoryStore,
+    Samples,
+    Span,
+    is_double,
+    number_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,15 +130,8 @@ class MemoryHistories(HistoryStore):
             del self._series[point]
 
 
-def _is_double(number: Number, unit: str | None) -> bool:
-    val = number.val
-    if type(val) is float:
-        return number.unit == unit or isnan(val)
-    return number.unit == unit and -(2**53) <= val <= 2**53
-
-
-def _number(value: float, unit: str | None) -> Number:
-    return Number(value, None if isnan(value) else unit)
+def _fits(number: Number, unit: str | None) -> bool:
+    return is_double(number) and (number.unit == unit or is_nan(number.val))
 
 
 def _unit_of(samples: Samples) -> str | None:
@@ -175,8 +175,8 @@ class _Series:
         others: dict[int, Kind] = {}
         for at, (moment, value) in enumerate(zip(samples.ts, samples.vals, strict=True)):
             if isinstance(value, float):
-                others[moment] = _number(value, samples.unit)
-            elif type(value) is Number and _is_double(value, self.unit):
+                others[moment] = number_of(value, samples.unit)
+            elif type(value) is Number and _fits(value, self.unit):
                 vals[at] = value.val
             else:
                 others[moment] = value
@@ -212,7 +212,7 @@ class _Series:
         return Samples(
             ts,
             [
-                others[moment] if moment in others else _number(value, unit)
+                others[moment] if moment in others else number_of(value, unit)
                 for moment, value in zip(ts, vals, strict=True)
             ],
         )

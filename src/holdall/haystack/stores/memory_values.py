@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from holdall.haystack.filter import AnyUnit
-from holdall.haystack.kinds import Marker, NAType, Number, Ref, Remove, Symbol, Uri
+from holdall.haystack.kinds import Marker, NAType, Number, Ref, Remove, Symbol, Uri, is_nan
 from holdall.haystack.units import canonical
 
 _Slots: Any
@@ -173,7 +173,7 @@ class Numbers:
             unit = canonical(wanted.unit) if type(wanted) is Number else None
             values, order = self._ordered(unit)
         bound = wanted if type(wanted) in (int, float) else wanted.val
-        if bound != bound:  # noqa: PLR0124  # an int may be too large for `isnan`
+        if is_nan(bound):
             return slots()
         if op == "lt":
             return slots(order[: bisect_left(values, bound)])

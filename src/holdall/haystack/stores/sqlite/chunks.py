@@ -9,18 +9,15 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from math import isnan
 from typing import TYPE_CHECKING, Any, Final
 
 from holdall.core.errors import Corrupt
-from holdall.haystack.kinds import Number
 from holdall.haystack.stores.histories import Samples, columns
 from holdall.haystack.stores.sqlite.bodies import UNREADABLE, read_kinds, write_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from holdall.haystack.kinds import Kind
     from holdall.haystack.stores.histories import Span
 
 FULL: Final = 512
@@ -36,7 +33,7 @@ def row_of(samples: Samples) -> tuple[int, int, int, bytes, str | None, bytes | 
     if isinstance(vals, array) and (unit is None or unit.isprintable()):
         return ts[0], ts[-1], len(ts), _bytes(ts), unit, _bytes(vals), None
     # Also where a unit has half a surrogate pair, which SQLite cannot hold.
-    return ts[0], ts[-1], len(ts), _bytes(ts), None, None, write_kinds(as_kinds(samples))
+    return ts[0], ts[-1], len(ts), _bytes(ts), None, None, write_kinds(samples.kinds())
 
 
 def samples_of(ts: bytes, unit: str | None, vals: bytes | None, kinds: bytes | None) -> Samples:
@@ -85,14 +82,6 @@ def within(samples: Samples, span: Span) -> Samples:
     return part(samples, bisect_left(samples.ts, span.start), bisect_left(samples.ts, span.end))
 
 
-def as_kinds(samples: Samples) -> Sequence[Kind]:
-    """The values, as kinds."""
-    unit = samples.unit
-    if not isinstance(samples.vals, array):
-        return samples.vals
-    return [Number(value, None if isnan(value) else unit) for value in samples.vals]
-
-
 def joined(parts: Sequence[Samples]) -> Samples:
     """Samples one after another, as doubles where all of them are of one unit."""
     parts = [one for one in parts if len(one)]
@@ -110,7 +99,7 @@ def joined(parts: Sequence[Samples]) -> Samples:
             assert isinstance(one.vals, array)
             vals += one.vals
         return Samples(ts, vals, unit)
-    return columns(ts, [value for one in parts for value in as_kinds(one)])
+    return columns(ts, [value for one in parts for value in one.kinds()])
 
 
 def merged(old: Samples, new: Samples) -> Samples:
@@ -128,8 +117,8 @@ def merged(old: Samples, new: Samples) -> Samples:
         doubles.update(zip(new.ts, new.vals, strict=True))
         moments = array("q", sorted(doubles))
         return Samples(moments, array("d", map(doubles.__getitem__, moments)), old.unit)
-    kinds = dict(zip(old.ts, as_kinds(old), strict=True))
-    kinds.update(zip(new.ts, as_kinds(new), strict=True))
+    kinds = dict(zip(old.ts, old.kinds(), strict=True))
+    kinds.update(zip(new.ts, new.kinds(), strict=True))
     moments = array("q", sorted(kinds))
     return columns(moments, [kinds[moment] for moment in moments])
 

@@ -23,6 +23,7 @@ from holdall.haystack.kinds import (
     Symbol,
     Uri,
     XStr,
+    is_nan,
 )
 from holdall.haystack.units import canonical, units
 
@@ -111,7 +112,7 @@ class Rows:
         held = held_number(val)
         if held is not None:
             self.numbers.append((tag, held, unit_bytes(unit), n))
-        elif val == val:  # noqa: PLR0124  # not a number equals nothing, and is not kept
+        elif not is_nan(val):  # it equals nothing, and is not kept
             self.odd.append((tag, n))
 
     def add_new(self, rows: Rows, former: Rows) -> None:
@@ -129,7 +130,7 @@ class Rows:
 def held_number(val: float) -> float | None:
     """A number as SQLite holds it exactly; None where it cannot, or it is none."""
     if type(val) is float:
-        return val if val == val else None  # noqa: PLR0124
+        return None if is_nan(val) else val
     if _BELOW <= val < _ABOVE:
         return val
     try:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from holdall.haystack.filter import AnyUnit
-from holdall.haystack.kinds import Coord, NAType, Number, Ref, Remove, Symbol, Uri, XStr
+from holdall.haystack.kinds import Coord, NAType, Number, Ref, Remove, Symbol, Uri, XStr, is_nan
 from holdall.haystack.stores.sqlite.keys import (
     LONGEST,
     held_number,
@@ -62,7 +62,7 @@ def equal(value: Any) -> Leaf | None:
         return Leaf("hs_refs", " AND target=?", (value.val,), EXACT)
     if type(value) in (Number, AnyUnit, int, float):
         val = value if type(value) in (int, float) else value.val
-        if val != val:  # noqa: PLR0124  # not a number equals nothing
+        if is_nan(val):  # it equals nothing
             return NEVER
         held = held_number(val)
         if held is None:
@@ -96,7 +96,7 @@ def ordered(op: str, value: Any) -> Leaf | None:
     """A tag, or an item in it, stands before or after a value; None where SQL cannot say."""
     if type(value) in (Number, AnyUnit, int, float):
         val = value if type(value) in (int, float) else value.val
-        if val != val:  # noqa: PLR0124
+        if is_nan(val):
             return NEVER
         held = held_number(val)
         if held is None:

@@ -18,11 +18,11 @@ hs_chunks      up to 512 samples a row
 from __future__ import annotations
 
 import sqlite3
-import time
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from holdall.core.errors import InvalidConfig, Unsupported
+from holdall.records.backends.sqlite.connections import use_log
 
 if TYPE_CHECKING:
     from holdall.records.backends.sqlite.settings import SqliteRecordSettings
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 _OLDEST: Final = (3, 38, 0)
 _CACHE_KIBIBYTES: Final = 16 * 1024
-_PAUSE_SECONDS: Final = 0.01
 
 _TABLES: Final = {
     "hs_meta": """(only_one INTEGER PRIMARY KEY CHECK (only_one=1), format INTEGER NOT NULL,
@@ -90,7 +89,7 @@ def make_tables(connection: sqlite3.Connection, settings: SqliteRecordSettings) 
             "order: take another file"
         )
     there = _is_there(connection, settings)
-    _use_log(connection, settings)
+    use_log(connection, settings.timeout)
     if not there:
         connection.execute("BEGIN IMMEDIATE")
         if not _is_there(connection, settings):  # nobody else made them meanwhile
@@ -126,21 +125,3 @@ def _is_there(connection: sqlite3.Connection, settings: SqliteRecordSettings) ->
             f"{FORMAT}: use a later version"
         )
     return True
-
-
-def _use_log(connection: sqlite3.Connection, settings: SqliteRecordSettings) -> None:
-    """Let readers go on while somebody writes."""
-    end = time.monotonic() + settings.timeout
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL").fetchone()
-        except sqlite3.OperationalError as error:
-            code = error.sqlite_errorcode & 0xFF
-            if code == sqlite3.SQLITE_READONLY:
-                return
-            # Two who open a new file at once are told so without waiting.
-            if code != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-            time.sleep(_PAUSE_SECONDS)
-        else:
-            return

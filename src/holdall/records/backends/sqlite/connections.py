@@ -11,6 +11,7 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, final
 from weakref import WeakSet, finalize
@@ -23,8 +24,32 @@ if TYPE_CHECKING:
 
     from holdall.records.backends.sqlite.settings import SqliteRecordSettings
 
+_PAUSE_SECONDS = 0.01
 _KEPT = 8
 _STATEMENTS = 256
+
+
+def use_log(connection: sqlite3.Connection, timeout: float) -> None:
+    """Let readers go on while somebody writes; a file that cannot be written stays as it is.
+
+    Args:
+        connection: To the file.
+        timeout: How many seconds to wait for others.
+    """
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            code = error.sqlite_errorcode & 0xFF
+            if code == sqlite3.SQLITE_READONLY:
+                return
+            # Two who open a new file at once are told so without waiting.
+            if code != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
 class Connection(sqlite3.Connection):

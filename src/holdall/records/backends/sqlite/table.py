@@ -7,13 +7,13 @@ from __future__ import annotations
 import base64
 import re
 import sqlite3
-import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, final
 
 from msgspec import Struct, field
 
 from holdall.core.errors import InvalidConfig, Unsupported
+from holdall.records.backends.sqlite.connections import use_log
 from holdall.records.backends.sqlite.leaves import LIKE, REGEX
 from holdall.records.backends.sqlite.orders import BYTES
 from holdall.records.backends.sqlite.places import RARE_KINDS, ROW, ColumnPlace, JsonPlace, place_of
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _OLDEST = (3, 38, 0)
 _CACHE_KIBIBYTES = 16 * 1024
-_PAUSE_SECONDS = 0.01
 _COLUMNS = {
     "id": "TEXT",
     "data": "TEXT",
@@ -80,7 +79,7 @@ class Table:
                 f"{'.'.join(map(str, _OLDEST))} or later is needed"
             )
         there = self._check(connection)
-        self._use_log(connection)
+        use_log(connection, self._settings.timeout)
         if not there:
             self._make(connection)
             self._check(connection)
@@ -108,23 +107,6 @@ class Table:
                 f"({', '.join(columns)}): name another table"
             )
         return True
-
-    def _use_log(self, connection: sqlite3.Connection) -> None:
-        """Let readers go on while somebody writes."""
-        end = time.monotonic() + self._settings.timeout
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode=WAL").fetchone()
-            except sqlite3.OperationalError as error:
-                code = error.sqlite_errorcode & 0xFF
-                if code == sqlite3.SQLITE_READONLY:
-                    return
-                # Two who open a new file at once are told so without waiting.
-                if code != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                    raise
-                time.sleep(_PAUSE_SECONDS)
-            else:
-                return
 
     def _make(self, connection: sqlite3.Connection) -> None:
         columns = ",".join(f"{name} {kind} NOT NULL" for name, kind in _COLUMNS.items())
