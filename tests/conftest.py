@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -22,6 +23,9 @@ settings.register_profile(
 )
 settings.register_profile("soak", parent=settings.get_profile("ci"), max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# With how many of its parameters coverage looks on at a test.
+_TRACED = 2
 
 # Blocking calls that a store makes and blockbuster does not watch by itself.
 _ALSO_BLOCKING = (
@@ -50,16 +54,37 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Let coverage look on at what is there to be covered, because that triples the time.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Choose what runs in the long run only, and what coverage looks on at.
 
-    What each fact runs through, it runs through both faces: one of them is enough. Generated and
-    exhaustive tests, marked `untraced` or `hypothesis`, go a hundred times where others went once.
+    A class of facts may name a face as its `in_soak`: a store that differs from another by a
+    setting or a layer has no code of its own for it, so the facts go through the other face in
+    every run, and through both in `make soak`.
+
+    Coverage doubles the time of a test. What a fact runs through, it runs through both faces and
+    with most of its parameters: one face and the first two are enough. Generated and exhaustive
+    tests, marked `untraced` or `hypothesis`, go a hundred times where others went once.
     """
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    marked = item.get_closest_marker("untraced") or item.get_closest_marker("hypothesis")
-    if not marked and parameters.get("face") != "async":
+    seen: Counter[tuple[str, str]] = Counter()
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        face = parameters.get("face")
+        if face is not None and face == getattr(item.cls, "in_soak", None):
+            item.add_marker(pytest.mark.soak)
+        fact = (item.nodeid.partition("[")[0], str(face))
+        seen[fact] += 1
+        generated = item.get_closest_marker("hypothesis") is not None
+        if face == "async" or seen[fact] > _TRACED or generated:
+            item.add_marker(pytest.mark.untraced)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Keep coverage from looking on at a test that is marked `untraced`."""
+    if not item.get_closest_marker("untraced"):
         return (yield)
     here, beside = sys.gettrace(), threading.gettrace()
     sys.settrace(None)

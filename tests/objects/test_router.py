@@ -61,6 +61,8 @@ def _router(store: DataStore) -> Router:
 
 
 class TestRouter(ObjectStoreSuite):
+    in_soak = "blocking"
+
     @pytest.fixture
     def make_store(self, name: str, folder: str) -> MakeStore:
         settings = load_settings(

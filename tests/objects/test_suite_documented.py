@@ -38,4 +38,4 @@ def entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestDocumented(Documented):  # type: ignore[misc, valid-type]
-    pass
+    in_soak = "blocking"

@@ -25,18 +25,24 @@ class TestLocal(ObjectStoreSuite):
 
 
 class TestDurable(ObjectStoreSuite):
+    in_soak = "blocking"
+
     @pytest.fixture
     def make_store(self, tmp_path: Path) -> MakeStore:
         return opening(tmp_path, durable=True)
 
 
 class TestAttributesBeside(ObjectStoreSuite):
+    in_soak = "async"
+
     @pytest.fixture
     def make_store(self, tmp_path: Path) -> MakeStore:
         return opening(tmp_path, durable=False, attributes="beside")
 
 
 class TestWithoutOpenat2(ObjectStoreSuite):
+    in_soak = "async"
+
     @pytest.fixture
     def make_store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeStore:
         monkeypatch.setattr(module, "best_opener", Walk)

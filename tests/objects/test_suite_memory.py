@@ -26,6 +26,8 @@ class TestMemory(ObjectStoreSuite):
 
 
 class TestFolderInMemory(ObjectStoreSuite):
+    in_soak = "blocking"
+
     @pytest.fixture
     def make_store(self, name: str) -> MakeStore:
         settings = MemorySettings(name=name, prefix="a/ß")

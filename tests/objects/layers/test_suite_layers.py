@@ -63,7 +63,10 @@ class Around(LayerSuite):
 
 
 def suite(*names: str, excused: Mapping[str, str] | None = None) -> type[Around]:
-    return type("Around", (Around,), {"names": names, "excused": dict(excused or {})})
+    # A layer is written once for both faces: the stack of all of them goes through both.
+    left = None if len(names) > 1 else "blocking"
+    own = {"names": names, "excused": dict(excused or {}), "in_soak": left}
+    return type("Around", (Around,), own)
 
 
 TestMetrics = suite("metrics")
@@ -79,6 +82,7 @@ TestStack = suite(*LAYERS, excused=CACHED)
 class TestFaults(LayerSuite):
     """The fault layer of `holdall.testing`, with nothing in its script."""
 
+    in_soak = "blocking"
     excused: ClassVar = {
         "test_a_configuration_opens_the_same": "a script is no text",
         "test_a_pickle": "a script is no text",
@@ -92,6 +96,7 @@ class TestFaults(LayerSuite):
 class TestStackInPieces(ObjectStoreSuite):
     """A store whose bodies never come with the answer, in a stack of all layers."""
 
+    in_soak = "blocking"
     excused: ClassVar = {
         "test_a_configuration_opens_the_same_place": "a witness is named by no configuration",
         "test_a_pickled_store_opens_the_same_place": "a witness is named by no configuration",
@@ -132,6 +137,8 @@ class _Brought(EntryPoint):
 
 class TestDocumented(Documented):  # type: ignore[misc, valid-type]
     """The layer that `docs/your-own-layer.md` builds."""
+
+    in_soak = "blocking"
 
     @pytest.fixture(autouse=True)
     def entry_point(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,6 +207,7 @@ def test_a_folder_is_no_object(store: holdall.DataStore) -> None:
 # A race
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("absolute", [False, True], ids=["relative", "absolute"])
 def test_a_folder_swapped_for_a_link_leads_nowhere(
     open_store: OpenStore, store: holdall.DataStore, place: Path, outside: Path, absolute: bool

@@ -35,6 +35,8 @@ class TestRedis(ObjectStoreSuite):
 
 
 class TestFolderInRedis(ObjectStoreSuite):
+    in_soak = "blocking"
+
     @pytest.fixture
     def make_store(self, options: dict[str, Any]) -> MakeStore:
         opened = RedisSettings(**options, prefix="a/ß", db=3)

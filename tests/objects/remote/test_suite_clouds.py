@@ -61,6 +61,8 @@ class TestS3(ObjectStoreSuite):
 
 
 class TestS3WithSignatures(ObjectStoreSuite):
+    in_soak = "blocking"
+
     excused: ClassVar = {
         "test_an_object_and_a_folder_of_one_name": _FILES,
         "test_a_move_to_above_or_below_itself_keeps_the_object": _FILES,

@@ -149,6 +149,7 @@ def both(
     return db, truth
 
 
+@pytest.mark.untraced
 def test_a_search_answers_what_memory_answers(both: tuple[Database, Database]) -> None:
     db, truth = both
     wrong = []

@@ -247,6 +247,7 @@ def test_a_name_that_no_record_has_finds_nothing(tmp_path: Path, attack: str) ->
         assert ids(store, query) == []
 
 
+@pytest.mark.untraced
 def test_a_condition_of_a_thousand_parts_is_answered(tmp_path: Path) -> None:
     store = indexed(tmp_path)
     either = Query().filter("n", "in", list(range(0, 1000, 2)))

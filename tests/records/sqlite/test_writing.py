@@ -31,6 +31,7 @@ LARGE = 84_000
 """More than SQLite takes parameters in one statement, at three a record."""
 
 
+@pytest.mark.untraced
 def test_a_batch_of_84_000_is_written_read_and_deleted(tmp_path: Path) -> None:
     store = opened(tmp_path / "a.db", durable=False)
     names = [f"{number:06}" for number in range(LARGE)]
