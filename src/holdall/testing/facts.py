@@ -94,6 +94,8 @@ class BothFaces(ABC, Generic[Face]):
         finally:
             for store in self._opened:
                 await store.close()
+            # pytest keeps the instance of every test to the end of the run.
+            del self._opened, self._make_store
 
 
 def _through_both_faces(fact: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

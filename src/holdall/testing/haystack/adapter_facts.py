@@ -40,6 +40,8 @@ class AdapterFacts:
         finally:
             for adapter in self._opened:
                 await adapter.close()
+            # pytest keeps the instance of every test to the end of the run.
+            del self._opened, self._make
 
 
 def _on_a_loop(fact: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
