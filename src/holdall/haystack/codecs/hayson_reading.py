@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from itertools import repeat
+from operator import itemgetter, setitem
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -15,6 +18,7 @@ from holdall.haystack.codecs.contract import NO_LIMITS, Limits
 from holdall.haystack.codecs.json_reading import JsonReading
 from holdall.haystack.codecs.json_text import UNREADABLE, Fault, Way
 from holdall.haystack.codecs.scalars import read_date, read_moment, read_time
+from holdall.haystack.codecs.zinc_alike import moments
 from holdall.haystack.grid import NO_TAGS, Col
 from holdall.haystack.kinds import (
     MARKER,
@@ -30,6 +34,10 @@ from holdall.haystack.kinds import (
     is_name,
 )
 from holdall.haystack.zones import zone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
 
 # The parser makes these from objects with a `_kind`, and the kinds that are Structs besides.
@@ -164,6 +172,50 @@ def _kind_name(kind: Any) -> str:
     return _OLD_NAMES.get(lower, lower)
 
 
+def _finished(rows: Sequence[dict[str, Any]]) -> bool:
+    """Turn what the parser made into kinds, where all rows are alike; False where nothing is done.
+
+    Raises:
+        ValueError: A value is none of its kind.
+    """
+    names = rows[0].keys()
+    if not names or set(map(len, rows)) != {len(names)}:
+        return False
+    columns = []
+    for name in names:
+        try:
+            values = list(map(itemgetter(name), rows))
+        except KeyError:
+            return False
+        kinds = set(map(type, values))
+        if not kinds <= _READY:
+            made = _column(values, kinds)
+            if made is None:
+                return False
+            columns.append((name, made))
+    for name, made in columns:
+        deque(map(setitem, rows, repeat(name), made), maxlen=0)
+    return True
+
+
+def _column(values: Sequence[Any], kinds: set[type]) -> Iterable[Any] | None:
+    """Values of one kind, made from what the parser makes; None for others."""
+    if len(kinds) > 1:
+        return list(map(Number, values)) if kinds == {int, float} else None
+    (kind,) = kinds
+    if kind is _Marker:
+        return repeat(MARKER)
+    if kind is int or kind is float:
+        return list(map(Number, values))
+    if kind is not _Moment:
+        read = _FINISHED.get(kind)
+        return None if read is None else list(map(read, values))
+    name = values[0].tz
+    if name is None or [moment.tz for moment in values].count(name) != len(values):
+        return None
+    return moments([moment.val for moment in values], f" {name}")
+
+
 class HaysonReading(JsonReading):
     """The reading of one text of Hayson.
 
@@ -258,15 +310,33 @@ class HaysonReading(JsonReading):
             raise Fault(f"expected a row, not a {row[name][:60]!r}", name)
         del row[name]
 
+    def alike(self, raws: Sequence[Raw], names: AbstractSet[str]) -> list[dict[str, Any]] | None:
+        if self.untold:
+            return None
+        try:
+            rows = list(map(_decode_row, raws))
+            if _finished(rows):
+                return rows if rows[0].keys() <= names else None
+            for row in rows:
+                self._finish(row)
+        except (*UNREADABLE, ValueError, Fault):
+            return None  # and `row` finds out where that is
+        return rows if all(row.keys() <= names for row in rows) else None
+
     def row(self, raw: Raw) -> dict[str, Any]:
         try:
             row: dict[str, Any] = _decode_row(raw)
         except UNREADABLE:  # or some value is one of those that the parser does not make
             made = self.tags(msgspec.json.decode(raw), 0)
             row = {name: value for name, value in made.items() if value is not None}
-            if self.untold:
-                self._look_for_version_3(row)
-            return row
+        else:
+            self._finish(row)
+        if self.untold:
+            self._look_for_version_3(row)
+        return row
+
+    def _finish(self, row: dict[str, Any]) -> None:
+        # What the parser made is turned into the kinds that stand for it.
         gone: list[str] = []
         name = ""
         try:
@@ -289,9 +359,6 @@ class HaysonReading(JsonReading):
             raise fault.within(name) from fault
         for name in gone:
             del row[name]
-        if self.untold:
-            self._look_for_version_3(row)
-        return row
 
     def _look_for_version_3(self, row: dict[str, Any]) -> None:
         # There every value is a string or lies in one; no number, and no object of a kind.

@@ -85,7 +85,9 @@ class JsonCodec(Codec):
             if not known:
                 _take_names(chunk, at, names, may_grow=not first)
             try:
-                data = msgspec.json.encode([writing.row(row) for row in chunk])[1:-1]
+                data = writing.alike(chunk)
+                if data is None:
+                    data = msgspec.json.encode([writing.row(row) for row in chunk])[1:-1]
             except _UNWRITABLE as error:
                 raise _blamed(writing, chunk, at, error) from error
             yield b"," + data if at else data

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from holdall.haystack.codecs.contract import Limits
 
 _UNLIMITED: Final = 1 << 62
+_BLOCK: Final = 256  # rows; more of them at once do not fit into the caches of processors
 
 
 class JsonReading(ABC):
@@ -63,6 +64,10 @@ class JsonReading(ABC):
             UNREADABLE: It is no JSON, as far as the parser left that to be seen.
         """
 
+    def alike(self, raws: Sequence[Raw], names: AbstractSet[str]) -> list[dict[str, Any]] | None:
+        """Read rows that have no other tags than these; None where `row` is to do it."""
+        return None
+
     @abstractmethod
     def misnamed(self, row: dict[str, Any], name: str) -> None:
         """Take a tag from a row whose name is none, or refuse the row."""
@@ -98,11 +103,17 @@ class JsonReading(ABC):
         made: list[dict[str, Any]] = []
         read, add = self.row, made.append
         try:
-            for raw in raws:
-                row = read(raw)
-                if not row.keys() <= allowed:
-                    self._admit(row, names)
-                add(row)
+            for start in range(0, len(raws), _BLOCK):
+                block = raws[start : start + _BLOCK]
+                rows = self.alike(block, allowed) if len(block) > 1 else None
+                if rows is not None:
+                    made += rows
+                    continue
+                for raw in block:
+                    row = read(raw)
+                    if not row.keys() <= allowed:
+                        self._admit(row, names)
+                    add(row)
         except Fault as fault:
             raise fault.within(len(made)) from fault
         return made

@@ -16,6 +16,8 @@ from holdall.haystack.kinds import checked_name
 from holdall.haystack.zones import zone_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdall.haystack.grid import Col
 
 StandingFor: TypeAlias = Mapping[type, Callable[[Any], Any] | None]
@@ -77,6 +79,14 @@ class JsonWriting(ABC):
             return None
         stand_for = self._standing_for.get(type(kind), self._other)
         return kind if stand_for is None else stand_for(kind)
+
+    def alike(self, rows: Sequence[Mapping[str, Any]]) -> bytes | None:
+        """The text of rows that have the same tags, of one kind each; None where `row` is to do it.
+
+        Raises:
+            ValueError: A text cannot be written.
+        """
+        return None
 
     def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """What stands for a row, without what is None in it; raises as `value`."""

@@ -1,36 +1,21 @@
 """Zinc read column by column: many tokens at once, with the loops of the interpreter left out.
 
-A column of a block of rows mostly holds one kind of value. One regular expression over all its
-tokens says whether they look as that kind is written, and then they are made by functions that
-are mapped over them. Whatever does not look so is read token by token, as everywhere else, and so
+A column of a block of rows mostly holds one kind of value, and those of one kind are made together
+(see `zinc_alike`). Whatever does not look so is read token by token, as everywhere else, and so
 the values are the same. Nothing is kept longer than the call that made a `Columns`.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
-from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import repeat
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec.structs import force_setattr
-
-from holdall.haystack.codecs.contract import NO_LIMITS
-from holdall.haystack.codecs.scalars import (
-    read_moment,
-    read_number,
-    read_offset,
-    read_scalar,
-)
-from holdall.haystack.codecs.zinc_reading import Reader
-from holdall.haystack.kinds import Number, Ref
-from holdall.haystack.zones import zone
+from holdall.haystack.codecs.zinc_alike import alike, read_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 # A cell without grids, and without lists and dicts in one another: commas between quotes, brackets
 # and the like are part of it.
@@ -41,25 +26,15 @@ _CELL = (
     rf"({_PLAIN}(?:(?:{_QUOTED}|\[{_WITHIN}\]|\{{{_WITHIN}\}}|\((?:[^()\"`\r\n]++|{_QUOTED})*+\))"
     rf"{_PLAIN})*+)"
 )
-_NOT_PLAIN: Final = "\\`[{<(\r\0"
-_CONTROL = re.compile("[\x00-\x1f]")
-_REFS = re.compile(r"(?:@[a-zA-Z0-9_:\-.~]++\n)*+")
-_STRS = re.compile(r'(?:"[^"\\\x00-\x08\x0a-\x1f]*+"\n)*+')
-_WALLS = re.compile(
-    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{3}|\.[0-9]{6})?\n)*+"
-)
-_WALL = re.compile(r"[0-9\-]{10}T[0-9:]{8}(?:\.[0-9]{6}|\.[0-9]{3})?(?![0-9])")
-_TAIL = re.compile(r"(Z|[+-][0-9]{2}:[0-9]{2}) ([A-Z][A-Za-z0-9_+\-/]{0,99})")
-_NUMBERS = re.compile(r"(?:-?[0-9]{1,300}+(?:\.[0-9]{1,300}+)?(?:[eE][+-]?[0-9]{1,300}+)?\n)*+")
-_FLOAT = re.compile("[.eE]")
+_CONTROLS: Final = bytes(range(32))
+_ALL_BUT_CONTROLS: Final = bytes(set(range(256)) - set(_CONTROLS))
+# What says where the cells of a line are, or that it is no plain one.
+_BETWEEN: Final = b',"`[{<(' + _CONTROLS
+_ALL_BUT_BETWEEN: Final = bytes(set(range(256)) - set(_BETWEEN))
 _KNOWN: Final = 8192
 MOST_COLUMNS: Final = 128
 _FEW: Final = 16
-_TAILS: Final = 16
-
-
-_REF: Final = Ref("a")
-_UTC: Final = zone("UTC")
+_SAMPLE: Final = 32
 
 
 class Columns:
@@ -145,9 +120,18 @@ def _dicts(names: tuple[str, ...], columns: list[Sequence[Any]]) -> list[dict[st
         return [{a: v, b: w} for v, w in zip(*columns, strict=True)]
     if len(names) < 4:
         return list(map(dict, map(zip, repeat(names), zip(*columns, strict=True))))
-    a, b, c, d = names[:4]
-    rows = [{a: v, b: w, c: x, d: y} for v, w, x, y in zip(*columns[:4], strict=True)]
-    for name, column in zip(names[4:], columns[4:], strict=True):
+    if len(names) < 6:
+        a, b, c, d = names[:4]
+        rows = [{a: v, b: w, c: x, d: y} for v, w, x, y in zip(*columns[:4], strict=True)]
+        taken = 4
+    else:
+        a, b, c, d, e, f = names[:6]
+        rows = [
+            {a: u, b: v, c: w, d: x, e: y, f: z}
+            for u, v, w, x, y, z in zip(*columns[:6], strict=True)
+        ]
+        taken = 6
+    for name, column in zip(names[taken:], columns[taken:], strict=True):
         for row, value in zip(rows, column, strict=True):
             row[name] = value
     return rows
@@ -155,30 +139,34 @@ def _dicts(names: tuple[str, ...], columns: list[Sequence[Any]]) -> list[dict[st
 
 def _plain_columns(block: str, width: int) -> list[Sequence[str]] | None:
     # The tokens, by splitting: where there are no escapes, and a Str column has nothing but Strs.
-    if width == 1 or any(char in block for char in _NOT_PLAIN):
+    if width == 1 or "\\" in block:
         return None
+    end = block.index("\n") + 1
+    if end < len(block) and _plain_columns(block[:end], width) is None:
+        return None  # which is known without a look at the other lines
     texts: list[str] = []
     if '"' in block:
         parts = block.split('"')
         texts = parts[1::2]
-        block = "\0".join(parts[::2])
-        if len(parts) % 2 == 0 or _CONTROL.search("".join(texts)):
+        block = '"'.join(parts[::2])  # one for each Str
+        if len(parts) % 2 == 0 or "".join(texts).encode().translate(None, _ALL_BUT_CONTROLS):
             return None
-    rows = block.count("\n")
-    if set(map(str.count, block.split("\n"), repeat(","))) != {width - 1, 0}:
+    # All lines have to be made like the first one.
+    between = block.encode().translate(None, _ALL_BUT_BETWEEN)
+    first = between[: between.index(b"\n") + 1]
+    rows = len(between) // len(first)
+    if between != first * rows:
+        return None
+    cells = first[:-1].split(b",")
+    if len(cells) != width or not {b"", b'"'}.issuperset(cells):
         return None
     flat = block.replace("\n", ",").split(",")
-    if len(flat) != rows * width + 1:  # an empty line among them
-        return None
     columns: list[Sequence[str]] = [flat[place:-1:width] for place in range(width)]
-    if texts:
-        quoted = [place for place, column in enumerate(columns) if column[0] == "\0"]
-        if len(texts) != rows * len(quoted):
+    quoted = [place for place, cell in enumerate(cells) if cell]
+    for nth, place in enumerate(quoted):
+        if columns[place].count('"') != rows:
             return None
-        for nth, place in enumerate(quoted):
-            if columns[place].count("\0") != rows:
-                return None
-            columns[place] = Strs(texts[nth :: len(quoted)])
+        columns[place] = Strs(texts[nth :: len(quoted)])
     return columns
 
 
@@ -198,149 +186,30 @@ def _column(
     # The values, and whether there are nulls among them.
     if type(tokens) is Strs:
         return tokens, False
+    if len(tokens) > _FEW and not brackets:
+        sample = tokens[:_SAMPLE]
+        if len(set(sample)) * 2 > len(sample):
+            return _many(tokens)
     distinct = set(tokens)
     if not distinct <= known.keys():
         if brackets and any("[" in token or "{" in token for token in distinct):
-            values = list(map(_read, tokens))  # each row has a list or dict of its own
+            values = list(map(read_token, tokens))  # each row has a list or dict of its own
             return values, any(value is None for value in values)
         if len(tokens) > _FEW and len(distinct) * 2 > len(tokens):
-            return _many(tokens, distinct)
+            return _many(tokens)
         if len(known) > _KNOWN:
             known.clear()
             known[""] = None
         fresh = list(distinct - known.keys())
-        known.update(zip(fresh, _alike(fresh)[0], strict=True))
+        known.update(zip(fresh, alike(fresh)[0], strict=True))
     some = any(known[token] is None for token in distinct)
     return list(map(known.__getitem__, tokens)), some
 
 
-def _many(tokens: Sequence[str], distinct: set[str]) -> tuple[Sequence[Any], bool]:
+def _many(tokens: Sequence[str]) -> tuple[Sequence[Any], bool]:
     # The values of tokens that are mostly different, and whether there are nulls among them.
-    if "" not in distinct:
-        return _alike(tokens)
-    filled = iter(_alike([token for token in tokens if token])[0])
-    return [next(filled) if token else None for token in tokens], True
-
-
-def _alike(tokens: Sequence[str]) -> tuple[Sequence[Any], bool]:
-    first = tokens[0]
-    values: Sequence[Any] | None = None
-    if first[0] == "@":
-        values = _refs(tokens)
-    elif first[0] == '"':
-        values = _strs(tokens)
-    elif first[10:11] == "T":
-        values = _moments(tokens)
-    elif first[0] in "-0123456789":
-        values = _numbers(tokens)
-    if values is not None:
-        return values, False
-    values = list(map(_read, tokens))
-    return values, any(value is None for value in values)
-
-
-def _refs(tokens: Sequence[str]) -> Sequence[Any] | None:
-    if not _all(_REFS, tokens):
-        return None
-    return copies(_REF, "val", [token[1:] for token in tokens])
-
-
-def _strs(tokens: Sequence[str]) -> Sequence[Any] | None:
-    return [token[1:-1] for token in tokens] if _all(_STRS, tokens) else None
-
-
-def _numbers(tokens: Sequence[str]) -> Sequence[Any] | None:
-    unit = read_number(tokens[0]).unit
-    joined = "\n".join(tokens) + "\n"
-    texts = tokens
-    if unit is not None:
-        if joined.count(f"{unit}\n") != len(tokens):
-            return None
-        end = -len(unit)
-        texts = [token[:end] for token in tokens]
-        joined = "\n".join(texts) + "\n"
-    if _NUMBERS.fullmatch(joined) is None:
-        return None
-    values: Sequence[float]
-    if "e" in joined or "E" in joined:
-        values = [float(text) if _FLOAT.search(text) else int(text) for text in texts]
-        if not all(map(isfinite, values)):
-            return None
-    elif joined.count(".") == len(texts):
-        values = list(map(float, texts))
-    else:
-        values = [float(text) if "." in text else int(text) for text in texts]
-    return copies(Number(0, unit), "val", values)
-
-
-def copies(of: Any, field: str, values: Sequence[Any]) -> list[Any]:
-    """Copies of a value with a field that is known to be right: a third of the time of a check."""
-    copy = of.__copy__
-    made = [copy() for _ in values]
-    deque(map(force_setattr, made, repeat(field), values), maxlen=0)
-    return made
-
-
-def _moments(tokens: Sequence[str]) -> Sequence[Any] | None:
-    found = _WALL.match(tokens[0])
-    if found is None:
-        return None
-    width = found.end()
-    walls = [token[:width] for token in tokens]
-    if not _all(_WALLS, walls):
-        return None
-    end = tokens[0][width:]
-    joined = "\n".join(tokens) + "\n"
-    # No end begins within a wall clock time, and so these two say that all have this one.
-    one = joined.count(f"{end}\n") == len(tokens)
-    one = one and len(joined) == len(tokens) * (width + len(end) + 1)
-    zones = _placings({end} if one else {token[width:] for token in tokens})
-    if zones is None:
-        return None
-    naive = list(map(datetime.fromisoformat, walls))
-    times = map(datetime.time, naive)
-    if len(zones) == 1:
-        ((at, delta),) = zones.values()
-        made = list(map(datetime.combine, naive, times, repeat(at)))
-        if (at is _UTC and not delta) or set(map(datetime.utcoffset, made)) == {delta}:
-            return made
-        deltas: Iterable[timedelta] = repeat(delta)
-    else:
-        placings = [zones[token[width:]] for token in tokens]
-        made = list(map(datetime.combine, naive, times, [at for at, _ in placings]))
-        deltas = [delta for _, delta in placings]
-    # What has another offset is the second of two equal hours, or wrong.
-    return [
-        moment if moment.utcoffset() == delta else read_moment(token)
-        for moment, delta, token in zip(made, deltas, tokens, strict=False)
-    ]
-
-
-def _placings(tails: set[str]) -> dict[str, tuple[tzinfo, timedelta]] | None:
-    # The zone and offset for each of the ends that moments have.
-    if len(tails) > _TAILS:
-        return None
-    placings: dict[str, tuple[tzinfo, timedelta]] = {}
-    for tail in tails:
-        if tail == "Z":
-            placings[tail] = zone("UTC"), timedelta()
-            continue
-        found = _TAIL.fullmatch(tail)
-        if found is None:
-            return None
-        offset, name = found.groups()
-        placings[tail] = zone(name), read_offset(offset)
-    return placings
-
-
-def _all(pattern: re.Pattern[str], texts: Sequence[str]) -> bool:
-    return pattern.fullmatch("\n".join(texts) + "\n") is not None
-
-
-def _read(token: str) -> Any:
-    token = token.strip(" ")
-    if not token:
-        return None
-    if token[0] + token[-1] in ("[]", "{}"):
-        return Reader(token, NO_LIMITS).single()
-    return read_scalar(token)
+    if "" not in tokens:
+        return alike(tokens)
+    filled = [token for token in tokens if token]
+    values = iter(alike(filled)[0] if filled else ())
+    return [next(values) if token else None for token in tokens], True
