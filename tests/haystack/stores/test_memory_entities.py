@@ -47,14 +47,22 @@ def found(store: MemoryEntities, node: Node, *, limit: int = 100) -> list[str]:
     return [str(one.entity["id"])[1:] for one in drive(store.find(node, limit=limit)).entities]
 
 
-@pytest.fixture(params=["pyroaring", "sets"])
+@pytest.fixture(params=["pyroaring", "sets", "small"])
 def kind_of_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "small":
+        make_small(monkeypatch)
     if request.param == "sets":
         monkeypatch.setattr(memory_values, "_Slots", set)
         monkeypatch.setattr(memory_values, "NO_SLOTS", set())
         monkeypatch.setattr(memory_index, "NO_SLOTS", set())
     else:
         pytest.importorskip("pyroaring")
+
+
+def make_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have few entities arranged, and few numbers in blocks, as many are."""
+    monkeypatch.setattr("holdall.haystack.stores.memory_table._FEW", 1)
+    monkeypatch.setattr(memory_values, "_BLOCK", 2)
 
 
 def disagreements(random: Random) -> list[Any]:
@@ -95,7 +103,12 @@ def test_indexes_answer_what_a_filter_means_for_long(kind_of_set: None, random: 
     assert disagreements(random) == []
 
 
-def test_ids_stay_in_order_through_adds_and_deletes() -> None:
+@pytest.mark.parametrize("small", [False, True])
+def test_ids_stay_in_order_through_adds_and_deletes(
+    small: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if small:
+        make_small(monkeypatch)
     store = opened()
     everything = parse_filter("n")
     ids = [f"e{at:03}" for at in range(300)]
@@ -112,6 +125,21 @@ def test_ids_stay_in_order_through_adds_and_deletes() -> None:
     assert found(store, everything, limit=1000) == ["a", *rest]
     page = drive(store.find(everything, limit=2, after="e002"))
     assert [one.entity["id"] for one in page.entities] == [Ref("e004"), Ref("e005")]
+
+
+def test_a_page_goes_on_among_ids_in_order_and_others() -> None:
+    store = opened()
+    # The first half comes in order, and the other one between, before and after it.
+    ids = [f"e{at:03}" for at in range(100)]
+    for of in [*ids[10:60:2], "e005", "e099", *ids[11:60:6], "e000"]:
+        drive(store.commit([Put(kept(of, {"n": 1}))]))
+    drive(store.commit([Delete("e020"), Delete("e017")]))
+    every = found(store, parse_filter("n"))
+    assert every == sorted(every)
+    for at, of in enumerate(["", *ids]):
+        page = drive(store.find(parse_filter("n"), limit=3, after=of))
+        rest = [one for one in every if one > of]
+        assert [str(one.entity["id"])[1:] for one in page.entities] == rest[:3], at
 
 
 def test_a_filter_of_ten_thousand_terms_and_one_of_a_hundred_levels_are_answered() -> None:
@@ -201,8 +229,12 @@ def test_few_among_many_are_found_in_pages() -> None:
     assert pages == [("e00", True), ("e30", True), ("e60", True), ("e90", False)]
 
 
+@pytest.mark.parametrize("block", [1, 7, 1000])
 @pytest.mark.parametrize("changed", [3, 150])
-def test_numbers_stay_in_order_through_changes(changed: int) -> None:
+def test_numbers_stay_in_order_through_changes(
+    changed: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_values, "_BLOCK", block)
     store = opened()
     units = [None, "kW", "m"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, final
 from zoneinfo import ZoneInfo
 
@@ -38,6 +39,7 @@ MOST: Final = 10_000
 _LOADED: Final = 1_000
 _NO_LIMIT: Final = 2**40
 _BOUNDS: Final = ("hisStart", "hisEnd")
+_NO_SAMPLES: Final[dict[str, Any]] = {"hisSize": Number(0)}
 
 
 class Entities(list["Entity"]):
@@ -104,7 +106,9 @@ class EntityFace(AdapterCore):
         page = await self._entities.find(node, limit=most, after=last)
         if await self._settled(page.state):
             page = await self._entities.find(node, limit=most, after=last)
-        found = Entities(await self._with_history([stored.entity for stored in page.entities]))
+        found = Entities([stored.entity for stored in page.entities])
+        if page.his:
+            found = Entities(await self._with_history(found))
         if page.more:
             found.token = id_of(found[-1])
         return found
@@ -229,7 +233,10 @@ class EntityFace(AdapterCore):
         if not points:
             return entities
         bounds = await self._histories.bounds([id_of(entities[at]) for at in points])
-        zones = await self._site_zones([entities[at] for at in points])
+        reached = [
+            entities[at] for at, reach in zip(points, bounds, strict=True) if reach is not None
+        ]
+        zones = await self._site_zones(reached)
         rich = list(entities)
         for at, reach in zip(points, bounds, strict=True):
             rich[at] = _with_bounds(entities[at], reach, zones)
@@ -238,7 +245,9 @@ class EntityFace(AdapterCore):
 
 def _with_bounds(entity: Entity, reach: Bounds | None, zones: Mapping[str, object]) -> Entity:
     if reach is None:
-        return view({n: v for n, v in entity.items() if n not in _BOUNDS} | {"hisSize": Number(0)})
+        if type(entity) is MappingProxyType and "hisStart" not in entity and "hisEnd" not in entity:
+            return MappingProxyType(entity | _NO_SAMPLES)
+        return view({n: v for n, v in entity.items() if n not in _BOUNDS} | _NO_SAMPLES)
     site = entity.get("siteRef")
     try:
         zone = zones.get(site.val) if isinstance(site, Ref) else None

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from holdall.core.errors import InvalidValue
+from holdall.haystack.adapter.alike import columns_alike
 from holdall.haystack.adapter.taking import listed
 from holdall.haystack.adopting import adopt
 from holdall.haystack.kinds import NA, REMOVE, NAType, Number, is_nan
@@ -36,6 +37,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 # Whatever the zone, a moment between them has a year from 1 to 9999 there.
 _FIRST: Final = (datetime(1, 1, 2, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _LAST: Final = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+# Below this, a double of seconds is less than half a microsecond off: until 2041.
+_ROUNDED: Final = 2**51
 _TAKEN: Final = frozenset({int, float, bool, str, Number})
 _KINDS: Final = {"Number": Number, "Bool": bool, "Str": str}
 
@@ -146,7 +149,7 @@ class Point(Struct, frozen=True):
             )
         at = (ts.replace(tzinfo=UTC) - _EPOCH - offset) // _MICROSECOND
         self.check_reach(at, place)
-        if ts.tzinfo is not self.zone and ts.tzinfo is not UTC and not self._is_here(ts, at):
+        if ts.tzinfo is not self.zone and ts.tzinfo is not UTC and not self.is_here(ts, at):
             raise InvalidValue(
                 f"{place} of @{self.id} has a ts in {ts.tzinfo}, and the point is in "
                 f"{self.zone.key}: write it in that zone, or in UTC",
@@ -167,7 +170,17 @@ class Point(Struct, frozen=True):
                 reference=self.id,
             )
 
-    def _is_here(self, ts: datetime, at: int) -> bool:
+    def reaches(self, moments: Sequence[int]) -> bool:
+        """Whether `check_reach` lets all of some moments pass, which are in order."""
+        return not moments or (moments[0] >= _FIRST and moments[-1] < _LAST)
+
+    def is_here(self, ts: datetime, at: int = 0) -> bool:
+        """Whether a datetime is in UTC, or in the zone of this point.
+
+        Args:
+            ts: With a zone.
+            at: The moment in microseconds since 1970; counts where the zone has no name.
+        """
         key = getattr(ts.tzinfo, "key", None)
         offset = ts.utcoffset()
         if key is None:
@@ -203,6 +216,9 @@ def take(point: Point, items: Iterable[Mapping[str, Any]] | Samples) -> Taken:
     """
     if isinstance(items, Samples):
         return Taken(_checked(point, items), ())
+    alike = columns_alike(point, items)
+    if alike is not None:
+        return Taken(alike, ())
     by_moment: dict[int, Any] = {}
     for at, item in enumerate(listed(items, "samples")):
         place = f"item {at}"
@@ -295,6 +311,9 @@ def items(samples: Samples, where: ZoneInfo) -> list[dict[str, Any]]:
     return [{"ts": ts, "val": value} for ts, value in zip(moments, samples.kinds(), strict=True)]
 
 
-def in_zone(moments: Iterable[int], where: ZoneInfo) -> list[datetime]:
+def in_zone(moments: Sequence[int], where: ZoneInfo) -> list[datetime]:
     """Moments in microseconds since 1970 as datetimes of a zone."""
+    if moments and min(moments) >= 0 and max(moments) < _ROUNDED:
+        of = datetime.fromtimestamp
+        return [of(at / 1_000_000, where) for at in moments]
     return [(_EPOCH + timedelta(microseconds=at)).astimezone(where) for at in moments]

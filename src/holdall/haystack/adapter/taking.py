@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import uuid4
 
@@ -17,7 +16,10 @@ if TYPE_CHECKING:
     from holdall.haystack.stores.entities import Entity
 
 _READY: Final = frozenset({Marker, Number, Ref, str, bool})
-_name = lru_cache(maxsize=4096)(checked_name)
+_TEXT: Final = frozenset({str})
+_MOST_NAMES: Final = 4096
+_names: set[str] = set()
+"""Names of tags that were checked before."""
 
 Id: TypeAlias = str | Ref
 """The id of an entity: text with or without `@`, or a Ref."""
@@ -120,6 +122,8 @@ def tags_of(
         raise InvalidValue(f"{place} is {tags!r}, and an entity is a mapping of tags")
     if tags.get("_kind", "dict") != "dict":
         raise InvalidValue(f"{place} is a {tags['_kind']!r} of Hayson, and an entity is a dict")
+    if type(tags) is dict and _is_ready(tags):
+        return tags.copy()
     taken: dict[str, Kind] = {}
     try:
         for name, value in tags.items():
@@ -138,6 +142,25 @@ def tags_of(
             raise
         raise InvalidValue(str(error)) from error
     return taken
+
+
+def _is_ready(tags: dict[Any, Any]) -> bool:
+    """Whether tags are kept as they are: most of those that are loaded."""
+    return (
+        _READY.issuperset(map(type, tags.values()))
+        and _TEXT.issuperset(map(type, tags))
+        and _names.issuperset(tags)
+    )
+
+
+def _name(name: object) -> str:
+    if type(name) is str and name in _names:
+        return name
+    checked = str.__str__(checked_name(name))  # without what a subclass shows for itself
+    if len(_names) >= _MOST_NAMES:
+        _names.clear()
+    _names.add(checked)
+    return checked
 
 
 def adopted(

@@ -32,7 +32,9 @@ class Add(Struct, frozen=True):
     entity: Entity
 
 
-class Put(Struct, frozen=True):
+# Neither this nor `Stored` can be part of a cycle, and collecting garbage among a hundred thousand
+# takes as long as loading them.
+class Put(Struct, frozen=True, gc=False):
     """An entity that takes the place of the one of its id, where there is one."""
 
     entity: Entity
@@ -82,7 +84,7 @@ class Note(Struct, frozen=True):
 Change: TypeAlias = Add | Put | Update | Delete | Note
 
 
-class Stored(Struct, frozen=True):
+class Stored(Struct, frozen=True, gc=False):
     """An entity and its version."""
 
     entity: Entity
@@ -129,11 +131,14 @@ class Found(Struct, frozen=True):
         state: The store, when it was asked.
         entities: At most as many as were asked for.
         more: Whether others follow; the next page is that after the last id of this one.
+        his: False where the store knows that none of them has the tag `his`, so that nobody has to
+            look.
     """
 
     state: State
     entities: Sequence[Stored]
     more: bool = False
+    his: bool = True
 
 
 class Changed(Struct, frozen=True):

@@ -192,6 +192,9 @@ class _Series:
             self.ts[low:low] = ts
             self.vals[low:low] = vals
             return
+        if self.ts[low:high] == ts:
+            self.vals[low:high] = vals
+            return
         merged = dict(zip(self.ts[low:high], self.vals[low:high], strict=True))
         merged.update(zip(ts, vals, strict=True))
         moments = sorted(merged)

@@ -41,7 +41,7 @@ from holdall.records.predicate import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 class Index:
@@ -62,10 +62,35 @@ class Index:
         self._values: dict[str, Values] = {}
         self._numbers: dict[str, Numbers] = {}
 
+    def add(self, added: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+        """Take in new entities: their slots and what they are."""
+        if len(added) == 1:
+            slot, now = added[0]
+            self.change(slot, None, now)
+            return
+        # Many of them have the same tags.
+        alike: dict[tuple[str, ...], list[int]] = {}
+        for slot, now in added:
+            alike.setdefault(tuple(now), []).append(slot)
+        for names, some in alike.items():
+            self._all.update(some)
+            for name in names:
+                known = self._has.get(name)
+                if known is None:
+                    self._has[name] = slots(some)
+                else:
+                    known.update(some)
+        for of in (self._values, self._numbers):
+            for name, index in of.items():
+                for slot, now in added:
+                    value = now.get(name)
+                    if value is not None:
+                        index.add(slot, value)
+
     def change(
         self, slot: int, former: Mapping[str, Any] | None, now: Mapping[str, Any] | None
     ) -> None:
-        """Take in that an entity changed.
+        """Take in that an entity changed; see `add` for several new ones.
 
         Args:
             slot: Which.
@@ -97,6 +122,11 @@ class Index:
                 numbers.remove(slot)
                 if becomes is not None:
                     numbers.add(slot, becomes)
+
+    def any_has(self, name: str, found: Slots) -> bool:
+        """Whether any of some slots has a tag."""
+        known = self._has.get(name)
+        return known is not None and not known.isdisjoint(found)
 
     def answer(self, node: Node, test: Callable[[Node], Callable[[Any], bool]]) -> Answer:
         """Those that a condition may mean.

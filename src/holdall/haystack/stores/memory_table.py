@@ -6,7 +6,8 @@ import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from itertools import islice
+from itertools import chain, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -24,19 +25,18 @@ from holdall.haystack.stores.entities import (
     StoredNote,
 )
 from holdall.haystack.stores.memory_index import Index
-from holdall.haystack.stores.memory_values import slots
+from holdall.haystack.stores.memory_values import Slots, ascending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from holdall.haystack.stores.entities import Entity
     from holdall.records.predicate import Node
 
-_SPARSE: Final = 8
-"""From how many entities to one hit on it is quicker to sort the hits than to go through all."""
 _KEPT_REMOVALS: Final = 100_000
-_FEW: Final = 200
-"""Up to how many ids it is quicker to put each in its place than to go through all of them."""
+_FEW: Final = 1_000
+_SHARE: Final = 16
+"""Slots out of the order of ids: up to so many, and one of so many of those that are in it."""
 
 
 class EntityTable:
@@ -49,17 +49,13 @@ class EntityTable:
         self._due: int | None = None
         self._rows: list[Stored | None] = []
         self._slots: dict[str, int] = {}
-        self._free: list[int] = []
-        self._notes: dict[str, StoredNote] = {}
-        # The ids in order, and the slot of each; since then ids have gone, and others come.
+        # The first slots are in the order of these ids, also where an entity has gone since. Those
+        # behind them are in no order, and those of them that are free are given out again.
         self._ids: list[str] = []
-        self._order: list[int] = []
-        self._gone: set[str] = set()
-        self._late: set[str] = set()
-        # The id of the highest slot, as long as slots are in the order of ids; None from then on.
-        self._highest: str | None = ""
+        self._free: list[int] = []
         # When each entity changed last, in that order; one that is gone has no slot.
         self._changed: dict[str, int] = {}
+        self._notes: dict[str, StoredNote] = {}
         self._removals: OrderedDict[str, None] = OrderedDict()
         self._forgotten = 0
         self._index = Index(self._tags, self._id_of)
@@ -95,8 +91,10 @@ class EntityTable:
                 self._notes.pop(name, None)
             else:
                 self._notes[name] = note
-        for one, entity in sorted(draft.entities.items()):
-            self._take(one, entity)
+        added: list[tuple[int, Entity]] = []
+        for one in sorted(draft.entities):
+            self._take(one, draft.entities[one], added)
+        self._index.add(added)
         return number
 
     def find(self, predicate: Node, *, limit: int, after: str | None = None) -> Found:
@@ -106,16 +104,18 @@ class EntityTable:
 
     def _find(self, predicate: Node, limit: int, after: str | None) -> Found:
         state = self._state()
+        self._arrange()
         answer = self._index.answer(predicate, self._test)
-        meant = None if answer.exact else self._test(predicate)
-        hits: Iterator[Stored | None] = map(
-            self._rows.__getitem__, self._in_order(answer.slots, after)
-        )
-        if meant is not None:
-            hits = (stored for stored in hits if stored is not None and meant(stored.entity))
-        found = list(islice(hits, limit + 1))
+        order = self._in_order(answer.slots, after)
+        if answer.exact:
+            found = _picked(self._rows, tuple(islice(order, limit + 1)))
+        else:
+            meant = self._test(predicate)
+            rows = map(self._rows.__getitem__, order)
+            found = list(islice((one for one in rows if one and meant(one.entity)), limit + 1))
         more = len(found) > limit
-        return Found(state, found[:limit] if more else found, more)  # type: ignore[arg-type]
+        his = self._index.any_has("his", answer.slots)
+        return Found(state, found[:limit] if more else found, more, his)  # type: ignore[arg-type]
 
     def changes(self, since: int, *, limit: int) -> Changes:
         """See `EntityStore.changes`."""
@@ -172,8 +172,8 @@ class EntityTable:
         stored = self._stored(of)
         return None if stored is None else stored.entity
 
-    def _take(self, of: str, stored: Stored | None) -> None:
-        """Make an entity what a commit says."""
+    def _take(self, of: str, stored: Stored | None, added: list[tuple[int, Entity]]) -> None:
+        """Make an entity what a commit says; a new one comes to those for the index."""
         slot = self._slots.get(of)
         if slot is None and stored is None:
             return  # added and deleted in one commit; that it was removed before stays known
@@ -181,31 +181,27 @@ class EntityTable:
         self._changed[of] = self._number
         former = None if slot is None else self._rows[slot]
         if slot is None:
-            slot = self._new_slot(of)
-            self._slots[of] = slot
-            self._late.add(of)
+            slot = self._slots[of] = self._new_slot(of)
             self._removals.pop(of, None)
         self._rows[slot] = stored
-        self._index.change(
-            slot,
-            None if former is None else former.entity,
-            None if stored is None else stored.entity,
-        )
+        if former is None:
+            assert stored is not None
+            added.append((slot, stored.entity))
+        else:
+            self._index.change(slot, former.entity, None if stored is None else stored.entity)
         if stored is None:
-            self._free.append(slot)
             del self._slots[of]
-            if of in self._late:
-                self._late.discard(of)
-            else:
-                self._gone.add(of)
+            if slot >= len(self._ids):
+                self._free.append(slot)
             self._removals[of] = None
             self._forget_removals()
 
     def _new_slot(self, of: str) -> int:
-        if self._highest is not None:
-            self._highest = of if of > self._highest and not self._free else None
         if self._free:
             return self._free.pop()
+        ids = self._ids
+        if len(ids) == len(self._rows) and (not ids or of > ids[-1]):
+            ids.append(of)
         self._rows.append(None)
         return len(self._rows) - 1
 
@@ -214,33 +210,35 @@ class EntityTable:
             oldest, _ = self._removals.popitem(last=False)
             self._forgotten = max(self._forgotten, self._changed.pop(oldest))
 
-    def _in_order(self, found: Any, after: str | None) -> Iterator[int]:
-        """Slots by the order of their ids."""
-        if self._highest is not None and after is None:
-            return iter(found if hasattr(found, "add_range") else sorted(found))
-        if len(found) * _SPARSE < len(self._rows):
-            pairs = sorted((self._id_of(slot), slot) for slot in found)
-            return (slot for of, slot in pairs if after is None or of > after)
-        self._sort()
-        begin = 0 if after is None else bisect_right(self._ids, after)
-        order = self._order if begin == 0 else self._order[begin:]
-        if len(found) == len(self._ids):
-            return iter(order)
-        return filter(slots(found).__contains__, order)
+    def _arrange(self) -> None:
+        """Put slots in the order of ids, where too many are not, or belong to none any more."""
+        ordered = len(self._ids)
+        others = len(self._rows) - ordered
+        gone = len(self._rows) - len(self._slots)
+        if others <= _FEW + ordered // _SHARE and gone <= _FEW + len(self._slots):
+            return
+        self._ids = sorted(self._slots)
+        self._rows = [self._rows[self._slots[of]] for of in self._ids]
+        self._slots = {of: slot for slot, of in enumerate(self._ids)}
+        self._free = []
+        self._index = Index(self._tags, self._id_of)
+        self._index.add([(slot, self._tags(slot)) for slot in self._slots.values()])
 
-    def _sort(self) -> None:
-        gone, late = self._gone, self._late
-        if len(gone) + len(late) > _FEW:
-            kept = [of for of in self._ids if of not in gone] if gone else self._ids
-            self._ids = sorted([*kept, *sorted(late)])  # two runs in order are quickly one
-            self._order = list(map(self._slots.__getitem__, self._ids))
-        else:
-            for of in gone:
-                at = bisect_left(self._ids, of)
-                del self._ids[at]
-                del self._order[at]
-            for of in late:
-                at = bisect_left(self._ids, of)
-                self._ids.insert(at, of)
-                self._order.insert(at, self._slots[of])
-        self._gone, self._late = set(), set()
+    def _in_order(self, found: Slots, after: str | None) -> Iterable[int]:
+        """Slots by the order of their ids."""
+        hits = ascending(found)
+        begin = 0 if after is None else bisect_left(hits, bisect_right(self._ids, after))
+        end = bisect_left(hits, len(self._ids))
+        others = sorted((self._id_of(slot), slot) for slot in hits[end:])
+        parts: list[Iterable[int]] = []
+        for of, slot in others:
+            if after is None or of > after:
+                at = bisect_left(hits, bisect_left(self._ids, of), begin, end)
+                parts += (hits[begin:at], (slot,))
+                begin = at
+        return chain.from_iterable((*parts, hits[begin:end]))
+
+
+def _picked(rows: list[Stored | None], places: tuple[int, ...]) -> list[Stored | None]:
+    # All at once takes half as long as one by one; of a single one it would be no list.
+    return list(itemgetter(*places)(rows)) if len(places) > 1 else [rows[at] for at in places]

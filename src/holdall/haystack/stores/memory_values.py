@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -23,6 +24,7 @@ Slots: TypeAlias = Any
 _NO_KEY: Final = object()
 _FEW: Final = 200
 """Up to how many changes it is quicker to put each number in its place than to sort all."""
+_BLOCK: Final = 128
 _PLAIN = frozenset({str, bool, date, Uri, Symbol, Marker, NAType, Remove})
 
 
@@ -32,6 +34,11 @@ def slots(of: Iterable[int] = ()) -> Slots:
 
 
 NO_SLOTS: Final = slots()
+
+
+def ascending(of: Slots) -> array[int]:
+    """The slots of a set, from the lowest on."""
+    return array("I", sorted(of)) if isinstance(of, set) else of.to_array()
 
 
 class Answer(NamedTuple):
@@ -138,8 +145,8 @@ class Numbers:
 
     def __init__(self) -> None:
         self._of: dict[int, list[tuple[Any, str | None]]] = {}
-        # Numbers in order, and the slot of each: for a unit, or of every unit.
-        self._sorted: dict[Any, tuple[list[Any], list[int]]] = {}
+        # Numbers in order: for a unit, or of every unit.
+        self._sorted: dict[Any, _Ordered] = {}
         # What changed since they were put in order, as it was then.
         self._former: dict[int, list[tuple[Any, str | None]]] = {}
 
@@ -168,52 +175,94 @@ class Numbers:
     def within(self, op: str, wanted: Any) -> Slots:
         """Those that have a number before or after one."""
         if type(wanted) is AnyUnit:
-            values, order = self._ordered(AnyUnit)
+            ordered = self._ordered(AnyUnit)
         else:
-            unit = canonical(wanted.unit) if type(wanted) is Number else None
-            values, order = self._ordered(unit)
+            ordered = self._ordered(canonical(wanted.unit) if type(wanted) is Number else None)
+        values = ordered.values
         bound = wanted if type(wanted) in (int, float) else wanted.val
         if is_nan(bound):
             return slots()
         if op == "lt":
-            return slots(order[: bisect_left(values, bound)])
+            return ordered.part(0, bisect_left(values, bound))
         if op == "le":
-            return slots(order[: bisect_right(values, bound)])
+            return ordered.part(0, bisect_right(values, bound))
         if op == "gt":
-            return slots(order[bisect_right(values, bound) :])
-        return slots(order[bisect_left(values, bound) :])
+            return ordered.part(bisect_right(values, bound), len(values))
+        return ordered.part(bisect_left(values, bound), len(values))
 
-    def _ordered(self, which: Any) -> tuple[list[Any], list[int]]:
+    def _ordered(self, which: Any) -> _Ordered:
         """The numbers of a unit, or of `AnyUnit`."""
         self._catch_up()
         known = self._sorted.get(which)
         if known is None:
-            pairs = sorted(
+            known = self._sorted[which] = _Ordered(
                 (val, slot)
                 for slot, numbers in self._of.items()
                 for val, unit in numbers
                 if which is AnyUnit or unit == which
             )
-            known = [val for val, _ in pairs], [slot for _, slot in pairs]
-            self._sorted[which] = known
         return known
 
     def _catch_up(self) -> None:
-        for which, (values, order) in self._sorted.items():
+        for which, ordered in self._sorted.items():
             for slot, former in self._former.items():
                 for val, unit in former:
                     if which is AnyUnit or unit == which:
-                        at = _place(values, order, val, slot)
-                        del values[at], order[at]
+                        ordered.remove(val, slot)
                 for val, unit in self._of.get(slot, ()):
                     if which is AnyUnit or unit == which:
-                        at = _place(values, order, val, slot)
-                        values.insert(at, val)
-                        order.insert(at, slot)
+                        ordered.add(val, slot)
         self._former.clear()
 
 
-def _place(values: list[Any], order: list[int], val: Any, slot: int) -> int:
-    """Where a number of a slot stands, or belongs: by value, and then by slot."""
-    low = bisect_left(values, val)
-    return bisect_left(order, slot, low, bisect_right(values, val, low))
+class _Ordered:
+    """Numbers in order, and the slot of each.
+
+    Attributes:
+        values: The numbers.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[Any, int]]) -> None:
+        ordered = sorted(pairs)
+        self.values = [val for val, _ in ordered]
+        self._slots = array("I", [slot for _, slot in ordered])
+        # The sets of so many slots in a row each, of those that were asked for: to join sets is
+        # much quicker than to make one of slots in no order.
+        self._blocks: dict[int, Slots] = {}
+
+    def add(self, val: Any, slot: int) -> None:
+        at = self._place(val, slot)
+        self.values.insert(at, val)
+        self._slots.insert(at, slot)
+        self._forget(at)
+
+    def remove(self, val: Any, slot: int) -> None:
+        at = self._place(val, slot)
+        del self.values[at], self._slots[at]
+        self._forget(at)
+
+    def part(self, low: int, high: int) -> Slots:
+        """Those from one place to another."""
+        every = self._slots
+        first, last = -(-low // _BLOCK), high // _BLOCK
+        if first >= last:
+            return slots(every[low:high])
+        blocks = [self._block(at) for at in range(first, last)]
+        ends = [slots(every[low : first * _BLOCK]), slots(every[last * _BLOCK : high])]
+        return union(ends + blocks)
+
+    def _block(self, at: int) -> Slots:
+        known = self._blocks.get(at)
+        if known is None:
+            known = slots(self._slots[at * _BLOCK : (at + 1) * _BLOCK])
+            self._blocks[at] = known
+        return known
+
+    def _forget(self, at: int) -> None:
+        for block in [one for one in self._blocks if one >= at // _BLOCK]:
+            del self._blocks[block]
+
+    def _place(self, val: Any, slot: int) -> int:
+        """Where a number of a slot stands, or belongs: by value, and then by slot."""
+        low = bisect_left(self.values, val)
+        return bisect_left(self._slots, slot, low, bisect_right(self.values, val, low))
