@@ -46,30 +46,42 @@ class RedisServer:
 
 
 @contextmanager
-def redis(folder: Path) -> Iterator[RedisServer]:
-    """Run a plain Redis."""
-    with _run("redis", commands.redis(), folder) as server:
+def redis(folder: Path, *, durable: bool = False, port: int | None = None) -> Iterator[RedisServer]:
+    """Run a plain Redis.
+
+    Args:
+        folder: Where it runs.
+        durable: Whether what it answered outlives its end: it comes back with it in this folder.
+        port: Where it listens, as a former one did; a free port when None.
+    """
+    with _run("redis", commands.redis(), folder, durable, port) as server:
         yield server
 
 
 @contextmanager
-def redis_stack(folder: Path) -> Iterator[RedisServer]:
-    """Run a Redis that can search and keeps time series."""
-    with _run("redis-stack", commands.redis_stack(), folder) as server:
+def redis_stack(
+    folder: Path, *, durable: bool = False, port: int | None = None
+) -> Iterator[RedisServer]:
+    """Run a Redis that can search and keeps time series; see `redis`."""
+    with _run("redis-stack", commands.redis_stack(), folder, durable, port) as server:
         yield server
 
 
 @contextmanager
-def _run(name: str, command: Sequence[str], folder: Path) -> Iterator[RedisServer]:
+def _run(
+    name: str, command: Sequence[str], folder: Path, durable: bool, port: int | None
+) -> Iterator[RedisServer]:
+    log = ("yes", "--appendfsync", "always") if durable else ("no",)
     with running(
         name,
         lambda port: [
             *command,
             *("--bind", HOST, "--port", str(port), "--requirepass", _PASSWORD),
-            *("--save", "", "--appendonly", "no", "--dir", str(folder), "--daemonize", "no"),
+            *("--save", "", "--appendonly", *log, "--dir", str(folder), "--daemonize", "no"),
         ],
         lambda port: _ask(port, "PING") == ["+PONG"],
         folder=folder,
+        port=port,
     ) as process:
         yield RedisServer(process, f"redis://{HOST}:{process.port}", _PASSWORD)
 

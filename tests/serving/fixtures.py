@@ -4,13 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving import caches, clouds
+from serving import caches, clouds, databases
 from serving.caches import RedisServer
 from serving.clouds import AzureServer, GoogleServer, S3Server
+from serving.databases import PostgresServer
 
 __all__ = [
     "azure_server",
     "google_server",
+    "postgres_database",
+    "postgres_server",
     "redis_server",
     "redis_stack_server",
     "s3_server",
@@ -58,3 +61,16 @@ def redis_stack_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Red
     """A Redis that can search and keeps time series."""
     with caches.redis_stack(tmp_path_factory.mktemp("redis-stack")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL."""
+    with databases.postgres(tmp_path_factory.mktemp("postgresql")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server: PostgresServer) -> str:
+    """A database that the tests of a worker share; each has a table or schema of its own."""
+    return postgres_server.make_database()

@@ -9,24 +9,14 @@ import pytest
 from holdall.core.runtime.blocking import BlockingRuntime
 from holdall.records.backends.postgres import PostgresRecords, PostgresSettings
 from holdall.records.database import Database
+from servers import postgres_database, postgres_server
 from serving import databases
 from serving.databases import PostgresServer
 from serving.process import HOST
 
+__all__ = ["postgres_database", "postgres_server"]
+
 Open = Callable[..., Database]
-
-
-@pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A PostgreSQL, started once for a worker by the first test that asks."""
-    with databases.postgres(tmp_path_factory.mktemp("postgresql")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def postgres_database(postgres_server: PostgresServer) -> str:
-    """A database that the tests of a worker share; each has a table of its own."""
-    return postgres_server.make_database()
 
 
 @pytest.fixture

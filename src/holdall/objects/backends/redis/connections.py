@@ -96,6 +96,15 @@ def packed(command: bytes, text: bytes, keys: int, args: Sequence[bytes]) -> lis
     return ready
 
 
+def lined_up(commands: Sequence[Sequence[bytes]]) -> list[bytes]:
+    """Several requests as the server reads them, one behind the other."""
+    pieces = []
+    for command in commands:
+        pieces.append(b"*%d\r\n" % len(command))
+        pieces += [b"$%d\r\n%s\r\n" % (len(arg), arg) for arg in command]
+    return [b"".join(pieces)]
+
+
 @final
 class BlockingConnections:
     """One connection for each thread that waits; those that are idle are used again."""
@@ -130,6 +139,27 @@ class BlockingConnections:
             raise
         self._give(connection)
         return reply
+
+    def ask(self, commands: Sequence[Sequence[bytes]], ref: Reference, once: bool) -> list[Any]:
+        """Send commands; see `Server.ask`."""
+        connection = self._take(ref)
+        try:
+            connection.send_packed_command(lined_up(commands), check_health=False)
+            replies: list[Any] = []
+            for _ in commands:
+                try:
+                    replies.append(connection.read_response())
+                except ResponseError as error:
+                    replies.append(translate(error, ref))
+        except (RedisError, OSError) as error:
+            connection.disconnect()
+            self.close()
+            raise translate(error, ref, once=once) from error
+        except BaseException:
+            connection.disconnect()
+            raise
+        self._give(connection)
+        return replies
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -194,12 +224,22 @@ class LoopConnections:
 
     async def run(self, script: Script, args: Sequence[bytes], ref: Reference, once: bool) -> Any:
         """Run a script; see `Server.run`."""
+        async with self._slot():
+            return await self._run(script, args, ref, once)
+
+    async def ask(
+        self, commands: Sequence[Sequence[bytes]], ref: Reference, once: bool
+    ) -> list[Any]:
+        """Send commands; see `Server.ask`."""
+        async with self._slot():
+            return await self._lined_up(commands, ref, once)
+
+    def _slot(self) -> asyncio.Semaphore:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._loop, self._idle, self._closed = loop, [], False
             self._slots = asyncio.Semaphore(self._settings.connections)
-        async with self._slots:
-            return await self._run(script, args, ref, once)
+        return self._slots
 
     async def _run(self, script: Script, args: Sequence[bytes], ref: Reference, once: bool) -> Any:
         connection = await self._take(ref)
@@ -222,6 +262,29 @@ class LoopConnections:
             raise
         await self._give(connection)
         return reply
+
+    async def _lined_up(
+        self, commands: Sequence[Sequence[bytes]], ref: Reference, once: bool
+    ) -> list[Any]:
+        connection = await self._take(ref)
+        replies: list[Any] = []
+        try:
+            async with asyncio.timeout(self._seconds):
+                await connection.send_packed_command(lined_up(commands), check_health=False)
+                for _ in commands:
+                    try:
+                        replies.append(await connection.read_response())
+                    except ResponseError as error:
+                        replies.append(translate(error, ref))
+        except (RedisError, OSError) as error:
+            await _drop(connection)
+            await self._empty()
+            raise translate(error, ref, once=once) from error
+        except BaseException:
+            await _drop(connection)
+            raise
+        await self._give(connection)
+        return replies
 
     async def _give(self, connection: Any) -> None:
         if self._closed:

@@ -79,7 +79,7 @@ def translate(
     if once and not connecting:
         # Its own success would refuse a second one.
         unsure = type(fault)(
-            f"{fault.message}; the change may have been applied: read the object and decide",
+            f"{fault.message}; the change may have been applied: read what is there and decide",
             reference=ref,
             transient=False,
         )
@@ -92,8 +92,8 @@ def refusal(code: str, text: str, ref: Reference) -> HoldallError:
     """The error for a code of the server; empty for one that has none of these."""
     if code == "WRONGTYPE":
         return Unsupported(
-            f"{ref}: another program keeps something else than a string there (a list, a hash or "
-            "the like), which is no object. It is left alone",
+            f"{ref}: another program keeps something of another type there (a list, a hash or the "
+            "like). It is left alone",
             reference=ref,
         )
     if code in {"NOAUTH", "WRONGPASS"}:

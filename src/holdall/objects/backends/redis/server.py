@@ -54,6 +54,21 @@ class Server:
         """
         return self._call(self._blocking.run, self._loop.run, script, args, ref, once)
 
+    def ask(
+        self, commands: Sequence[Sequence[bytes]], ref: Reference, once: bool = False
+    ) -> Coroutine[Any, Any, list[Any]]:
+        """Send commands in one go, and answer their replies in the same order.
+
+        A command that the server refuses has the error for its reply, one of `HoldallError`, and
+        is raised by nobody: those behind it were done all the same.
+
+        Args:
+            commands: Each is its words.
+            ref: What errors are about.
+            once: As in `run`.
+        """
+        return self._call(self._blocking.ask, self._loop.ask, commands, ref, once)
+
     def close(self) -> Coroutine[Any, Any, None]:
         """Close all connections."""
         return self._call(self._blocking.close, self._loop.close)

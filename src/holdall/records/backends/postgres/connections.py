@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from holdall.records.backends.postgres.settings import PostgresSettings
 
 NOTHING = Reply((), 0)
-MARKS = {Mark.BEGIN: b"BEGIN", Mark.END: b"COMMIT"}
+MARKS = {
+    Mark.BEGIN: b"BEGIN",
+    Mark.SNAPSHOT: b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    Mark.END: b"COMMIT",
+}
 # Statements are planned for the values they come with, which is how an index of a path is found;
 # so they also pass proxies that give each transaction another connection.
 _OWN: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}

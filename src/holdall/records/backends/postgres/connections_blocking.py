@@ -27,7 +27,7 @@ from holdall.records.backends.postgres.steps import Copy, Mark, Reply
 
 if TYPE_CHECKING:
     from holdall.records.backends.postgres.settings import PostgresSettings
-    from holdall.records.backends.postgres.steps import Ask, Steps
+    from holdall.records.backends.postgres.steps import Step, Steps
 
 T = TypeVar("T")
 
@@ -164,7 +164,7 @@ class BlockingConnections(Connections):
         finally:
             steps.close()
 
-    def _done(self, connection: Any, step: Ask | Copy | Mark, inside: bool) -> Reply:
+    def _done(self, connection: Any, step: Step, inside: bool) -> Reply:
         if isinstance(step, Mark):
             if not inside:
                 connection.execute(MARKS[step])
@@ -175,7 +175,7 @@ class BlockingConnections(Connections):
                     for block in step.blocks:
                         copy.write(block)
                 return NOTHING
-            cursor.execute(step.sql.encode(), step.values)
+            cursor.execute(step.sql.encode(), step.values, binary=step.binary)
             rows = () if cursor.description is None else cursor.fetchall()
             return Reply(rows, cursor.rowcount)
 

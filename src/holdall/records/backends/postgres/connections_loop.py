@@ -26,7 +26,7 @@ from holdall.records.backends.postgres.steps import Copy, Mark, Reply
 
 if TYPE_CHECKING:
     from holdall.records.backends.postgres.settings import PostgresSettings
-    from holdall.records.backends.postgres.steps import Ask, Steps
+    from holdall.records.backends.postgres.steps import Step, Steps
 
 T = TypeVar("T")
 
@@ -157,7 +157,7 @@ class LoopConnections(Connections):
         finally:
             steps.close()
 
-    async def _done(self, connection: Any, step: Ask | Copy | Mark, inside: bool) -> Reply:
+    async def _done(self, connection: Any, step: Step, inside: bool) -> Reply:
         if isinstance(step, Mark):
             if not inside:
                 await connection.execute(MARKS[step])
@@ -168,7 +168,7 @@ class LoopConnections(Connections):
                     for block in step.blocks:
                         await copy.write(block)
                 return NOTHING
-            await cursor.execute(step.sql.encode(), step.values)
+            await cursor.execute(step.sql.encode(), step.values, binary=step.binary)
             rows = () if cursor.description is None else await cursor.fetchall()
             return Reply(rows, cursor.rowcount)
 

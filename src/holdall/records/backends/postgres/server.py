@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, final
 
 from holdall.core.errors import InvalidConfig, NotFound, PreconditionFailed, Unsupported
 from holdall.records.backends.postgres.steps import Again
@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from holdall.core.runtime import Runtime
     from holdall.records.backends.postgres.settings import PostgresSettings
     from holdall.records.backends.postgres.steps import Steps
-    from holdall.records.backends.postgres.table import Table
 
 T = TypeVar("T")
 
 _TRIES = 5
+
+
+class Making(Protocol):
+    """Tables that are looked at before the first call."""
+
+    def made(self) -> Steps[None]:
+        """Look at them, and make what is not there."""
 
 
 class Line(ABC):
@@ -64,13 +70,13 @@ class Server(Line):
     Args:
         settings: How it is reached.
         runtime: How a call waits.
-        table: The table, which is looked at before the first call.
+        tables: What is looked at before the first call.
 
     Raises:
         InvalidConfig: The driver is not installed.
     """
 
-    def __init__(self, settings: PostgresSettings, runtime: Runtime, table: Table) -> None:
+    def __init__(self, settings: PostgresSettings, runtime: Runtime, tables: Making) -> None:
         try:
             from holdall.records.backends.postgres.connections_blocking import (
                 BlockingConnections,
@@ -83,7 +89,7 @@ class Server(Line):
         self._blocking = BlockingConnections(settings)
         self._loop = LoopConnections(settings)
         self._runtime = runtime
-        self._table = table
+        self._tables = tables
         self._ready = False
 
     @property
@@ -96,15 +102,19 @@ class Server(Line):
     async def _change(self, steps: Steps[T]) -> T:
         return await self._once(steps, True)
 
-    async def _once(self, steps: Steps[T], changing: bool) -> T:
-        once = self._blocking.once, self._loop.once
+    async def _once(self, steps: Steps[T], changing: bool, *, apart: bool = False) -> T:
+        blocking, loop = self._blocking.once, None if apart else self._loop.once
         try:
-            answer: T = await self._runtime.call(*once, self._before(), steps, changing)
+            answer: T = await self._runtime.call(blocking, loop, self._before(), steps, changing)
         except NotFound:
             self._ready = False  # somebody removed the table
             raise
         self._ready = True
         return answer
+
+    async def apart(self, make: Callable[[int], Steps[T]]) -> T:
+        """As `change`, for steps that compute for long: in a thread where there is a loop."""
+        return await _Apart(self).change(make)
 
     async def begin(self, statement: bytes) -> Transaction:
         """Begin a transaction with this statement."""
@@ -114,7 +124,7 @@ class Server(Line):
         return Transaction(self, connection)
 
     def _before(self) -> Steps[None] | None:
-        return None if self._ready else self._table.made()
+        return None if self._ready else self._tables.made()
 
     async def within(self, connection: Any, steps: Steps[T], changing: bool) -> T:
         """Do steps in the transaction of a connection."""
@@ -132,10 +142,27 @@ class Server(Line):
 
     async def close(self) -> None:
         """Close the connections that nobody uses."""
-        if self._runtime.blocking:
-            self._blocking.close()
-        else:
+        self._blocking.close()
+        if not self._runtime.blocking:
             await self._loop.close()
+
+
+@final
+class _Apart(Line):
+    """The server, by way of a thread."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    @property
+    def address(self) -> str:
+        return self._server.address
+
+    async def ask(self, steps: Steps[T]) -> T:
+        return await self._server._once(steps, False, apart=True)
+
+    async def _change(self, steps: Steps[T]) -> T:
+        return await self._server._once(steps, True, apart=True)
 
 
 @final

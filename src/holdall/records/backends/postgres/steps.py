@@ -19,10 +19,12 @@ class Ask(Struct, frozen=True):
     Args:
         sql: The statement, with `$1` and so on for its parameters.
         values: The parameters.
+        binary: Whether the answer comes in its binary form, which is quicker for long bytes.
     """
 
     sql: str
     values: Sequence[Any] = ()
+    binary: bool = False
 
 
 class Copy(Struct, frozen=True):
@@ -55,12 +57,16 @@ class Mark(Enum):
     BEGIN = "begin"
     """What follows counts as a whole, or not at all: when a step fails, or whoever asks raises."""
 
+    SNAPSHOT = "snapshot"
+    """What follows changes nothing, and sees the database as it is at this moment."""
+
     END = "end"
     """It counts; within a transaction, as far as that does."""
 
 
 T = TypeVar("T")
-Steps: TypeAlias = Generator[Ask | Copy | Mark, Reply, T]
+Step: TypeAlias = Ask | Copy | Mark
+Steps: TypeAlias = Generator[Step, Reply, T]
 
 
 class Again(Exception):
