@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from holdall.core.errors import Corrupt
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.haystack import NA, Number
+from holdall.haystack.stores import chunks
 from holdall.haystack.stores.histories import Bounds, Samples, Span
-from holdall.haystack.stores.sqlite import SqliteHaystackSettings, SqliteHistories, chunks
+from holdall.haystack.stores.sqlite import SqliteHaystackSettings, SqliteHistories
 from holdall.haystack.stores.sqlite import histories as module
 
 if TYPE_CHECKING:

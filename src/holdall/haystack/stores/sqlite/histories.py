@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, final
 
 import msgspec
 
+from holdall.haystack.stores.chunks import FULL, joined, merged, part, pieces, within, without
 from holdall.haystack.stores.histories import EVERYTHING, Bounds, HistoryStore, Samples, Span
-from holdall.haystack.stores.sqlite.chunks import (
-    FULL,
-    joined,
-    merged,
-    part,
-    pieces,
-    row_of,
-    samples_of,
-    within,
-    without,
-)
+from holdall.haystack.stores.sqlite.chunks import row_of, samples_of
 from holdall.haystack.stores.sqlite.file import SqliteFile
 from holdall.haystack.stores.sqlite.settings import SqliteHaystackSettings
 from holdall.haystack.stores.sqlite.snapshot import transaction

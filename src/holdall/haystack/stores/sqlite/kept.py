@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Final, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ _LARGE: Final = 0.25
 
 @final
 class Kept:
-    """Entities by their number `n`, as of one commit; and the numbers of tags.
+    """Entities by their number `n`, or by their id, as of one commit; and the numbers of tags.
 
     A reader sees the file as of some commit. What is kept here is true for it where it did not
     change since, which its version tells.
@@ -34,11 +34,21 @@ class Kept:
         self._epoch = ""
         self._number = 0
         self._size = 0
-        self.entries: dict[int, Entry] = {}
+        self.entries: dict[Any, Entry] = {}
         self.tags: dict[str, int] = {}
 
+    @property
+    def epoch(self) -> str:
+        """The epoch of the commit as of which they are kept."""
+        return self._epoch
+
+    @property
+    def number(self) -> int:
+        """The commit as of which they are kept."""
+        return self._number
+
     def follow(
-        self, epoch: str, number: int, changed: Callable[[int], Sequence[int] | None]
+        self, epoch: str, number: int, changed: Callable[[int], Sequence[Any] | None]
     ) -> None:
         """Forget what is no longer true as of a commit.
 
@@ -59,14 +69,14 @@ class Kept:
                     self._forget(changed(self._number))
                 self._number = number
 
-    def committed(self, number: int, changed: Iterable[int]) -> None:
+    def committed(self, number: int, changed: Iterable[Any]) -> None:
         """Forget what a commit changed."""
         with self._lock:
             if self._number == number - 1:
                 self._forget(changed)
                 self._number = number
 
-    def put(self, epoch: str, number: int, entries: Mapping[int, Entry]) -> None:
+    def put(self, epoch: str, number: int, entries: Mapping[Any, Entry]) -> None:
         """Keep what was read as of a commit; not where another one came since."""
         with self._lock:
             if epoch != self._epoch or number != self._number:
@@ -90,7 +100,7 @@ class Kept:
                         break
                     self._size -= self.entries.pop(n)[2]
 
-    def _forget(self, changed: Iterable[int] | None) -> None:
+    def _forget(self, changed: Iterable[Any] | None) -> None:
         if changed is None:
             self._clear()
             return
