@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +13,17 @@ from holdall.core.errors import InvalidConfig, InvalidValue
 from holdall.haystack import MARKER, Ref
 from holdall.haystack.adapter.protocol import StorageAdapter
 from holdall.haystack.memory import InMemoryAdapter
+from holdall.haystack.postgres import TimescaleAdapter
+from holdall.haystack.redis import RedisAdapter
+from holdall.haystack.stores.postgres import PostgresHaystackSettings
+from servers import RedisServer, redis_server
+
+__all__ = ["redis_server"]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdall.haystack.adapter.face import HaystackAdapter
 
 SITE = {"id": Ref("s1"), "site": MARKER}
 
@@ -75,6 +87,40 @@ def test_of_entities_one_of_which_is_none_no_one_is_loaded() -> None:
     assert asyncio.run(adapter.read("id")) == []
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "timescale", "TimeScale"])
+def test_an_address_of_postgresql_may_hold_settings(scheme: str) -> None:
+    url = f"{scheme}://me:secret@nowhere.invalid:1/plant?schema=north&connections=3&timeout=2s"
+    entities, histories = holdall.open_adapter(url).stores
+    assert entities.settings is histories.settings
+    assert isinstance(entities.settings, PostgresHaystackSettings)
+    assert entities.settings.dsn is not None
+    assert entities.settings.dsn.reveal() == "postgresql://me:secret@nowhere.invalid:1/plant"
+    assert (entities.settings.schema, entities.settings.connections) == ("north", 3)
+    assert "secret" not in repr(entities.settings)
+
+
+@pytest.mark.parametrize("made", [TimescaleAdapter, partial(holdall.open_adapter, "timescale://")])
+def test_the_address_of_postgresql_may_stand_in_a_variable(
+    made: Callable[[], HaystackAdapter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIMESCALE_DSN", "postgresql://me@first/plant")
+    settings = made().stores[0].settings
+    assert isinstance(settings, PostgresHaystackSettings)
+    assert settings.dsn is not None
+    monkeypatch.setenv("TIMESCALE_DSN", "postgresql://me@second/plant")
+    assert settings.dsn.reveal() == "postgresql://me@second/plant"
+    monkeypatch.delenv("TIMESCALE_DSN")
+    with pytest.raises(InvalidConfig, match="TIMESCALE_DSN"):
+        made()
+
+
+@pytest.mark.parametrize("query", ["nothing=1", "connections=many", "timeout=x", "dsn=x"])
+def test_a_setting_of_postgresql_that_cannot_be_is_refused(query: str) -> None:
+    with pytest.raises(InvalidConfig, match=query.partition("=")[0]) as caught:
+        holdall.open_adapter(f"postgresql://me:secret@host/plant?{query}")
+    assert "secret" not in str(caught.value)
+
+
 class Mine(StorageAdapter):
     async def about(self) -> dict[str, Any]:
         return {"productName": "mine"}
@@ -118,3 +164,78 @@ def test_an_adapter_of_ten_methods_may_be_written_by_others() -> None:
     assert isinstance(adapter, StorageAdapter)
     assert asyncio.run(adapter.read("site", 5)) == [{"filter": "site", "limit": 5}]
     assert not isinstance(object(), StorageAdapter)
+
+
+# Redis.
+
+
+def address_of(adapter: Any) -> str:
+    entities, histories = adapter.stores
+    assert entities.settings is histories.settings
+    address: str = entities.address
+    return address
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://localhost", "redis://localhost:6379/0"),
+        ("redis://plant.example:6380/2", "redis://plant.example:6380/2"),
+        ("REDIS://h/0", "redis://h:6379/0"),
+        ("rediss://h", "rediss://h:6379/0"),
+        ("redis://[::1]:7/1", "redis://[::1]:7/1"),
+        ("redis://h?db=4", "redis://h:6379/4"),
+    ],
+)
+def test_an_address_of_redis_names_the_server_and_the_database(url: str, address: str) -> None:
+    assert address_of(holdall.open_adapter(url)) == address
+    assert address_of(RedisAdapter(redis_url=url)) == address
+
+
+def test_redis_is_found_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://h:1/3")
+    assert address_of(RedisAdapter()) == "redis://h:1/3"
+    monkeypatch.delenv("REDIS_URL")
+    with pytest.raises(InvalidConfig, match="REDIS_URL"):
+        RedisAdapter()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://me:secret@h/plant",
+        "redis://me:secret@h:99999",
+        "redis://me:secret@h:x",
+        "redis://me:secret@h?colour=red",
+        "redis://me:secret@h?search=perhaps",
+        "redis://me:secret@h?prefix={x}",
+        "redis://me:secret@h?prefix=",
+    ],
+)
+def test_an_address_of_redis_that_is_none_shows_no_password(url: str) -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        holdall.open_adapter(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_address_of_redis_may_hold_settings() -> None:
+    adapter = holdall.open_adapter("redis://me:p%40ss@h?prefix=plant:7&search=no&timeseries=false")
+    settings: Any = adapter.stores[0].settings
+    assert (settings.prefix, settings.search, settings.timeseries) == ("plant:7", False, False)
+    assert (settings.username, settings.password.reveal()) == ("me", "p@ss")
+    assert "p@ss" not in repr(settings)
+
+
+def test_a_database_of_redis_is_of_its_own(redis_server: RedisServer) -> None:
+    url = redis_server.make_empty()
+
+    async def work() -> None:
+        async with holdall.open_adapter(f"{url}/3") as adapter:
+            await adapter.create(SITE)
+        async with holdall.open_adapter(f"{url}/3") as adapter:
+            assert await adapter.read("site") == [SITE]
+        async with holdall.open_adapter(f"{url}/2") as adapter:
+            assert await adapter.read("site") == []
+
+    asyncio.run(work())
+    assert redis_server.ask("SELECT 3", "EXISTS {holdall:hs}:m") == ["+OK", ":1"]

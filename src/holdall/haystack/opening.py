@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 _OPENERS: Final = {
     "memory": "holdall.haystack.memory:open_memory",
+    "postgres": "holdall.haystack.postgres:open_postgres",
+    "postgresql": "holdall.haystack.postgres:open_postgres",
+    "redis": "holdall.haystack.redis:open_redis",
+    "rediss": "holdall.haystack.redis:open_redis",
     "sqlite": "holdall.haystack.sqlite:open_sqlite",
+    "timescale": "holdall.haystack.postgres:open_postgres",
 }
 
 
@@ -21,7 +26,10 @@ def open_adapter(url: str) -> HaystackAdapter:
 
     Args:
         url: `memory://` (new at each opening; `memory://name` is shared in this process),
-            `sqlite:///plant.db` (`sqlite:////srv/plant.db` is an absolute path).
+            `sqlite:///plant.db` (`sqlite:////srv/plant.db` is an absolute path),
+            `redis://host:6379/0` (`rediss://` speaks TLS; the number is the database),
+            `postgresql://user:password@host:5432/database` (`postgres://` and `timescale://` are
+            the same).
 
     Raises:
         InvalidConfig: There is no such backend, or the address is none of its own.
