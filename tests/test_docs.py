@@ -26,7 +26,7 @@ _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 _MODULE = re.compile(
-    r"`((?:core|objects|fsspec|records|haystack|testing|cli)/[a-z0-9_/]*(?:\.py)?)`"
+    r"`((?:core|objects|fsspec|records|haystack|server|testing|cli)/[a-z0-9_/]*(?:\.py)?)`"
 )
 
 

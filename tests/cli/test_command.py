@@ -24,7 +24,7 @@ COMMANDS = sorted(str(command.name) for command in app.registered_commands)
 
 
 def test_these_are_the_commands() -> None:
-    expected = "cat cp doctor du expire get ls mv put rm sign stat sync uploads verify"
+    expected = "cat cp doctor du expire get ls mv put rm serve sign stat sync uploads verify"
     assert expected.split() == COMMANDS
 
 

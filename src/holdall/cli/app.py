@@ -31,6 +31,8 @@ put takes - for standard input, and get takes - for standard output.
   holdall rm -r /srv/data/2019
   holdall doctor s3://archive/plant-7           see whether a store works
   holdall db search app.db 'age >= 30'          search the records of a database
+  holdall hs read plant.db 'point and temp'     find entities of a building
+  holdall serve plant.db                        answer the Haystack HTTP API
 
 \b
 Exit codes: 0 all went well; 1 something failed; 2 the command line is wrong;
@@ -105,30 +107,47 @@ def command_of(group: typer.Typer, function: Callable[..., int | None]) -> Calla
         if code:
             raise typer.Exit(code)
 
-    group.command(name=function.__name__.strip("_"))(guarded)
+    group.command(name=function.__name__.strip("_").replace("_", "-"))(guarded)
     return guarded
 
 
-def load() -> None:
-    """Register all commands."""
+def load(words: Sequence[str] | None = None) -> None:
+    """Register the commands.
+
+    Args:
+        words: What was typed: a group whose imports take long is left empty where it is not the
+            first of them. None is every command.
+    """
     # They do so themselves when imported; not above, because they need what stands there.
     from holdall.cli import (  # noqa: F401
         databases,
         doctor,
         exchanging,
         expiring,
+        haystack,
         looking,
         moving,
         removing,
+        serving,
         signing,
         syncing,
         tables,
+        users,
     )
+
+    if words is None or list(words[:1]) == ["hs"]:
+        from holdall.cli import (  # noqa: F401
+            hs_copying,
+            hs_histories,
+            hs_loading,
+            hs_reading,
+            hs_watching,
+        )
 
 
 def run(words: Sequence[str]) -> int:
     """Run one command; answer the exit code."""
-    load()
+    load(words)
     # A name that the terminal cannot show must not end a listing half way.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,0 +1,255 @@
+"""The command `serve`: the Haystack HTTP API over a store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from msgspec import Struct
+
+import holdall
+from holdall.cli.app import command
+from holdall.cli.output import complain, say
+from holdall.core.errors import InvalidConfig
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator, Mapping
+
+    from holdall.haystack.adapter.face import HaystackAdapter
+    from holdall.server.accounts.users import Users
+
+_FILE: Final = "haystack.db"
+_SQLITE: Final = (".db", ".sqlite", ".sqlite3")
+_SHUTDOWN: Final = 30
+_BACKLOG: Final = 2048
+URL_HELP = (
+    "Where the entities are: an address, or a file of SQLite (plant.db). Without it: "
+    "TIMESCALE_DSN, then REDIS_URL, then a file in HOLDALL_DATA or ~/.local/share/holdall."
+)
+STORE = Annotated[str | None, typer.Argument(help=URL_HELP, metavar="[URL]")]
+USERS = Annotated[
+    Path | None,
+    typer.Option("--users", help="A file with the accounts; without it they are in the store."),
+]
+
+
+class Choice(Struct, frozen=True):
+    """Which store is served.
+
+    Attributes:
+        url: Its address.
+        why: What named it, for people.
+    """
+
+    url: str
+    why: str
+
+    @property
+    def shown(self) -> str:
+        """The address without what may be a secret."""
+        scheme, _, rest = self.url.partition("://")
+        place = rest.partition("?")[0]
+        return f"{scheme}://{place.rpartition('@')[2]}"
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether it ends with this process."""
+        return self.url.partition("://")[0].lower() in {"memory", "mem"}
+
+
+@command
+def serve(
+    url: STORE = None,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free.")] = 8080,
+    users: USERS = None,
+    name: Annotated[str, typer.Option(help="What the server calls itself.")] = "Holdall",
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="A certificate, PEM, with its chain: serves https.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
+    client_ca: Annotated[
+        Path | None,
+        typer.Option(help="Who signs the certificates that clients must have, PEM."),
+    ] = None,
+    proxy: Annotated[
+        str | None,
+        typer.Option(help="Addresses of proxies that tell for whom they ask, with commas."),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Tell clients where it failed.")] = False,
+) -> None:
+    """Serve entities and histories over HTTP, as the Haystack HTTP API.
+
+    Without accounts only this machine may ask, and the server listens nowhere else. Where
+    HOLDALL_ADMIN is set and there are no accounts, an admin of that name is made, with the password
+    HOLDALL_ADMIN_PASSWORD or one that is printed once.
+
+    \b
+    Examples:
+      holdall serve plant.db
+      holdall user add plant.db alice --role admin
+      holdall serve plant.db --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem
+    """
+    import asyncio
+
+    from holdall.server import ServerConfig, create_fastapi_app
+
+    choice = chosen(url, os.environ)
+    adapter = holdall.open_adapter(choice.url)
+    accounts = users_of(adapter, users)
+    # Another adapter than the one that is served: what waited on one loop does not on the next.
+    # What is in memory waits on none, and would not be there for another.
+    first = adapter if choice.is_memory else holdall.open_adapter(choice.url)
+    known = asyncio.run(_ready(first, users_of(first, users), close=not choice.is_memory))
+    if not known and not _is_loopback(host):
+        raise InvalidConfig(
+            f"there are no accounts in {accounts.address}, and without one nothing listens at "
+            f"{host}: make one with 'holdall user add', or listen at 127.0.0.1"
+        )
+    tls = _tls(tls_cert, tls_key, client_ca)
+    if not tls and not _is_loopback(host):
+        complain("without --tls-cert everybody on the way reads what is sent, tokens too")
+    with _listening(host, port) as sock:
+        shown = f"[{host}]" if ":" in host else host
+        at = f"{'https' if tls else 'http'}://{shown}:{sock.getsockname()[1]}/api/"
+        say(f"Serving {choice.shown} ({choice.why}) at {at}")
+        if not known:
+            say("There are no accounts: only this machine may ask. 'holdall user add' makes one.")
+        sys.stdout.flush()
+        app = create_fastapi_app(
+            adapter, users=accounts, config=ServerConfig(name=name, debug=debug)
+        )
+        _run(app, sock, tls, proxy)
+
+
+def chosen(url: str | None, environment: Mapping[str, str]) -> Choice:
+    """Which store to serve: the one that was named, or the first that the environment has."""
+    if url is not None:
+        path = os.path.abspath(os.path.expanduser(url))
+        is_file = "://" not in url and url.endswith(_SQLITE)
+        return Choice(f"sqlite:///{path}" if is_file else url, "as asked")
+    for variable in ("TIMESCALE_DSN", "REDIS_URL"):
+        if environment.get(variable):
+            return Choice(environment[variable], f"from {variable}")
+    folder = environment.get("HOLDALL_DATA") or os.path.join(
+        environment.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "holdall"
+    )
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    path = os.path.join(os.path.abspath(folder), _FILE)
+    return Choice(f"sqlite:///{path}", "neither TIMESCALE_DSN nor REDIS_URL is set")
+
+
+def users_of(adapter: HaystackAdapter, file: Path | None) -> Users:
+    """The accounts of a store, or those in a file."""
+    from holdall.server.accounts.places import NotePlace
+    from holdall.server.accounts.users import Users
+
+    if file is not None:
+        return Users.in_file(file.expanduser())
+    return Users(NotePlace(adapter.stores[0]))
+
+
+async def _ready(adapter: HaystackAdapter, users: Users, *, close: bool) -> bool:
+    """Make the first admin where one is named; answers whether there is any account.
+
+    Whether there are accounts must be known before anything listens.
+    """
+    import secrets
+
+    await adapter.connect()
+    try:
+        name = os.environ.get("HOLDALL_ADMIN")
+        if name and not await users.exist():
+            given = os.environ.get("HOLDALL_ADMIN_PASSWORD")
+            password = given or secrets.token_urlsafe(15)
+            await users.add(name, password, "admin")
+            if not given:
+                say(f"Made the admin {name}, with the password {password} (shown only now)")
+        return await users.exist()
+    finally:
+        if close:
+            await adapter.close()
+
+
+def _is_loopback(host: str) -> bool:
+    import ipaddress
+
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> dict[str, Any]:
+    if cert is None:
+        if key is not None or client_ca is not None:
+            raise InvalidConfig("--tls-key and --client-ca need --tls-cert")
+        return {}
+    for path in (cert, key, client_ca):
+        if path is not None and not path.is_file():
+            raise InvalidConfig(f"{path}: there is no such file")
+    settings: dict[str, Any] = {"ssl_certfile": cert, "ssl_keyfile": key}
+    if client_ca is not None:
+        import ssl
+
+        settings |= {"ssl_ca_certs": str(client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+    return settings
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens: whoever reads the printed address and asks at once is answered."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Without the name of the protocol, asyncio does not switch Nagle's algorithm off, and each
+    # answer waits for 40 ms.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+            sock.listen(_BACKLOG)
+        except OSError as error:
+            raise InvalidConfig(f"cannot listen at {host}:{port}: {error.strerror}") from error
+        yield sock
+
+
+def _run(app: Any, sock: socket.socket, tls: dict[str, Any], proxy: str | None) -> None:
+    import gc
+    import logging
+
+    import uvicorn
+
+    from holdall.server.logs import JsonLines
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for logger, level in (("holdall.server", logging.INFO), ("uvicorn", logging.WARNING)):
+        logging.getLogger(logger).addHandler(handler)
+        logging.getLogger(logger).setLevel(level)
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=proxy is not None,
+        forwarded_allow_ips=proxy,
+        timeout_graceful_shutdown=_SHUTDOWN,
+        **tls,
+    )
+    # A large grid is hundreds of thousands of objects, none of them in a cycle: going through them
+    # again and again would take a third of the time.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    # It finishes what it began before it hands the interrupt on, which is how serving ends.
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run([sock])

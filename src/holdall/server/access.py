@@ -1,0 +1,243 @@
+"""The gate: who asks is known before anything else happens, on every way in.
+
+    no accounts     this machine may do everything; requests from elsewhere get 403
+    accounts        the handshake of the standard, a bearer token, or a machine's key
+
+Without accounts, a request counts as one of this machine only when it came over loopback, was
+forwarded by nobody, and names this machine as its host: so neither a proxy nor a page in a browser
+can ask in somebody else's name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import Response
+
+from holdall.core.errors import AlreadyExists, HoldallError, Unauthenticated
+from holdall.server.accounts.handshake import Handshakes
+from holdall.server.accounts.roles import Caller, Role
+from holdall.server.accounts.scram import HASH, decoded_text, encoded
+from holdall.server.accounts.throttle import Throttle
+from holdall.server.accounts.tokens import Sessions
+from holdall.server.accounts.users import same_stamp
+from holdall.server.errors import HttpFault, fault_response
+from holdall.server.logs import LOG, request_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from holdall.server.accounts.users import Users
+
+LOCAL: Final = "local"
+"""What callers from this machine are called where there are no accounts."""
+_CHALLENGE: Final = {"WWW-Authenticate": "HELLO"}
+_FORWARDED: Final = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
+_LONGEST_HEADER: Final = 8192
+_PARAMETER = re.compile(r"\s*([A-Za-z]+)\s*=\s*([^\s,]*)\s*")
+_WRONG: Final = "the name or the password is wrong"
+
+
+class Door:
+    """Whom a server lets in.
+
+    Args:
+        users: Its accounts.
+        session: Seconds until a bearer token expires.
+    """
+
+    def __init__(self, users: Users, session: float) -> None:
+        self.users = users
+        self.sessions = Sessions(session)
+        self._throttle = Throttle()
+        self._handshakes: Handshakes | None = None
+
+    async def caller(self, scope: Scope) -> Caller | Response:
+        """Answer who sent a request, or a step of the handshake.
+
+        Raises:
+            HttpFault: Nobody that may.
+        """
+        if not await self.users.exist():
+            if is_local(scope):
+                return Caller(LOCAL, Role.ADMIN)
+            raise HttpFault(
+                403,
+                "this server has no accounts, so that only its own machine may ask, by a "
+                "loopback address and without a proxy; 'holdall user add' makes an account",
+            )
+        header = _header(scope, b"authorization")
+        scheme, _, rest = header.partition(" ")
+        try:
+            if scheme.lower() == "bearer":
+                return await self._bearer(rest)
+            if scheme.lower() in {"hello", "scram"}:
+                if scope["method"] != "GET":
+                    raise HttpFault(400, "the handshake takes GET")
+                return await self._handshake(scheme.lower(), _parameters(rest), address_of(scope))
+        except Unauthenticated as error:
+            raise HttpFault(403, str(error)) from error
+        raise HttpFault(401, "log in: begin with 'Authorization: HELLO username=…'", _CHALLENGE)
+
+    async def _bearer(self, rest: str) -> Caller:
+        token = _parameters(rest).get("authtoken", rest.strip())
+        machine = await self.users.find_key(token)
+        if machine is not None:
+            return Caller(machine.name, Role.named(machine.role))
+        session = self.sessions.find(token)
+        account = None if session is None else await self.users.find(session.name)
+        if session is None or account is None or not same_stamp(account.stamp, session.stamp):
+            self.sessions.close(token)
+            raise HttpFault(401, "the token expired, was closed, or never was: log in", _CHALLENGE)
+        return Caller(account.name, Role.named(account.role), token)
+
+    async def _handshake(
+        self, scheme: str, parameters: Mapping[str, str], address: str
+    ) -> Response:
+        handshakes = await self._shaking()
+        if scheme == "hello":
+            name = decoded_text(_taken(parameters, "username"))
+            if "data" not in parameters:
+                return _challenge(handshakeToken=handshakes.hello(name), hash=HASH)
+            # Some clients say their first message at once; they are also those that want padding.
+            message, token = decoded_text(parameters["data"]), handshakes.hello(name, padded=True)
+            first = handshakes.first(token, message, await self.users.credentials(name))
+            return _challenge(data=encoded(first, padded=True), handshakeToken=token, hash=HASH)
+        token = _taken(parameters, "handshaketoken")
+        message = decoded_text(_taken(parameters, "data"))
+        name, padded = handshakes.told(token)
+        credentials = await self.users.credentials(name)
+        if message.startswith("c="):
+            pause = self._throttle.pause(name, address)
+            if pause:
+                raise HttpFault(
+                    429,
+                    "too many wrong passwords: wait",
+                    {"Retry-After": str(math.ceil(pause))},
+                )
+            proven = handshakes.final(token, message, credentials)
+            account = await self.users.find(name)
+            if proven is None or account is None or account.credentials != credentials:
+                self._throttle.failed(name, address)
+                raise HttpFault(403, _WRONG)
+            self._throttle.succeeded(name, address)
+            bearer = self.sessions.open(name, account.stamp)
+            info = f"authToken={bearer}, hash={HASH}, data={encoded(proven, padded=padded)}"
+            return Response(headers={"Authentication-Info": info})
+        answer = handshakes.first(token, message, credentials)
+        return _challenge(data=encoded(answer, padded=padded), handshakeToken=token, hash=HASH)
+
+    async def _shaking(self) -> Handshakes:
+        if self._handshakes is None:
+            self._handshakes = Handshakes(await self.users.secret())
+        return self._handshakes
+
+
+class Gate:
+    """Lets those in whom the door knows; behind it, `scope["state"]["caller"]` says who asks.
+
+    Args:
+        app: What answers.
+        door: Who may.
+    """
+
+    def __init__(self, app: ASGIApp, door: Door) -> None:
+        self._app = app
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        caller: Caller | Response
+        try:
+            caller = await self._door.caller(scope)
+        except HttpFault as fault:
+            caller = fault_response(fault)
+        except HoldallError as error:
+            number = request_id.get()
+            LOG.error("the accounts cannot be read", extra={"request": number}, exc_info=error)
+            message = f"who may ask cannot be read now; the log has more under {number}"
+            caller = fault_response(HttpFault(503, message, {"Retry-After": "5"}))
+        if isinstance(caller, Caller):
+            scope.setdefault("state", {})["caller"] = caller
+            await self._app(scope, receive, send)
+        else:
+            await caller(scope, receive, send)
+
+
+def is_local(scope: Scope) -> bool:
+    """Whether a request is one of this machine, and of nobody behind it."""
+    client = scope.get("client")
+    if not client or not _is_loopback(client[0]):
+        return False
+    if any(name in _FORWARDED for name, _ in scope["headers"]):
+        return False
+    host = _header(scope, b"host").strip()
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return name.lower() == "localhost" or _is_loopback(name)
+
+
+def address_of(scope: Scope) -> str:
+    """The address that a request came from."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_loopback
+    except ValueError:
+        return False
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    for known, value in scope["headers"]:
+        if known == name:
+            if len(value) > _LONGEST_HEADER:
+                raise HttpFault(431, f"the header {name.decode()} is too long")
+            text: str = value.decode("latin-1")
+            return text
+    return ""
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """The parameters of a header, which have no quotes here; names in lower case."""
+    found = (_PARAMETER.fullmatch(part) for part in text.split(","))
+    return {one[1].lower(): one[2] for one in found if one is not None}
+
+
+def _taken(parameters: Mapping[str, str], name: str) -> str:
+    value = parameters.get(name)
+    if value is None:
+        raise Unauthenticated(f"the header Authorization has no parameter {name}")
+    return value
+
+
+def _challenge(**parameters: str) -> Response:
+    # Clients look for a parameter by its place: `data` first, then the token, then the hash.
+    text = ", ".join(f"{name}={value}" for name, value in parameters.items())
+    return Response(status_code=401, headers={"WWW-Authenticate": f"SCRAM {text}"})
+
+
+async def first_admin(users: Users, name: str | None, password: str | None) -> bool:
+    """Make the account of the first admin, where a name and a password are given and nobody is yet.
+
+    Returns:
+        Whether it was made.
+    """
+    if not name or not password or await users.exist():
+        return False
+    try:
+        await users.add(name, password, Role.ADMIN)
+    except AlreadyExists:  # another process was first
+        return False
+    return True

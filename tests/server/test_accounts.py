@@ -1,0 +1,236 @@
+"""Accounts where they are kept: in a store, in a file, in memory."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from holdall.core.errors import AlreadyExists, Corrupt, InvalidValue, NotFound
+from holdall.haystack.sqlite import SqliteAdapter
+from holdall.server import Users
+from holdall.server.accounts.places import FilePlace, MemoryPlace, NotePlace, Place
+from holdall.server.accounts.roles import Role
+from holdall.server.accounts.scram import Credentials
+from holdall.server.accounts.throttle import FREE, LONGEST, Throttle, network
+from holdall.server.accounts.tokens import MOST_OF_A_USER, Sessions
+from server.asking import ITERATIONS
+
+T = TypeVar("T")
+PASSWORD = "correct horse"
+
+
+def wait(awaited: Awaitable[T]) -> T:
+    async def waiting() -> T:
+        return await awaited
+
+    return asyncio.run(waiting())
+
+
+@pytest.fixture(params=["memory", "file", "store"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Place]:
+    """Opens one place, each time as another process would."""
+    if request.param == "memory":
+        only = MemoryPlace()
+        return lambda: only
+    if request.param == "file":
+        return lambda: FilePlace(tmp_path / "accounts.json")
+
+    def in_store() -> Place:
+        return NotePlace(SqliteAdapter(tmp_path / "plant.db").stores[0])
+
+    return in_store
+
+
+@pytest.fixture
+def opened(place: Callable[[], Place]) -> Callable[[], Users]:
+    return lambda: Users(place(), iterations=ITERATIONS)
+
+
+async def closing(users: Users, awaited: Awaitable[T]) -> T:
+    """What is awaited; then the store is let go of, where there is one."""
+    try:
+        return await awaited
+    finally:
+        store = getattr(users._place, "_store", None)
+        if store is not None:
+            await store.close()
+
+
+def does(users: Users, work: Callable[[Users], Awaitable[T]]) -> T:
+    async def doing() -> T:
+        store = getattr(users._place, "_store", None)
+        if store is not None:
+            await store.connect()
+        return await closing(users, work(users))
+
+    return asyncio.run(doing())
+
+
+def test_an_account_is_there_for_every_process(opened: Callable[[], Users]) -> None:
+    does(opened(), lambda users: users.add("alice", PASSWORD, "admin"))
+    found = does(opened(), lambda users: users.all())
+    assert [(one.name, one.role, one.is_machine) for one in found] == [("alice", "admin", False)]
+
+
+def test_a_name_is_taken_once(opened: Callable[[], Users]) -> None:
+    does(opened(), lambda users: users.add("alice", PASSWORD))
+    with pytest.raises(AlreadyExists, match="alice"):
+        does(opened(), lambda users: users.add("alice", PASSWORD))
+
+
+def test_accounts_that_are_made_at_once_are_all_there(opened: Callable[[], Users]) -> None:
+    names = [f"user{at}" for at in range(8)]
+
+    async def add(users: Users) -> None:
+        await asyncio.gather(*(users.add(name, PASSWORD) for name in names))
+
+    does(opened(), add)
+    assert [one.name for one in does(opened(), lambda users: users.all())] == names
+
+
+def test_an_account_that_is_removed_is_gone(opened: Callable[[], Users]) -> None:
+    does(opened(), lambda users: users.add("alice", PASSWORD))
+    does(opened(), lambda users: users.remove("alice"))
+    assert does(opened(), lambda users: users.all()) == []
+    with pytest.raises(NotFound, match="alice"):
+        does(opened(), lambda users: users.remove("alice"))
+
+
+def test_another_password_keeps_the_role_and_changes_the_stamp(
+    opened: Callable[[], Users],
+) -> None:
+    before = does(opened(), lambda users: users.add("alice", PASSWORD, "operator"))
+    does(opened(), lambda users: users.change_password("alice", "battery staple"))
+    after = does(opened(), lambda users: users.find("alice"))
+    assert after is not None
+    assert (after.role, after.stamp == before.stamp) == ("operator", False)
+
+
+def test_a_password_of_nobody_is_not_changed(opened: Callable[[], Users]) -> None:
+    with pytest.raises(NotFound, match="nobody"):
+        does(opened(), lambda users: users.change_password("nobody", PASSWORD))
+
+
+def test_a_machine_has_a_key_and_no_password(opened: Callable[[], Users]) -> None:
+    key = does(opened(), lambda users: users.add_machine("gateway", Role.OPERATOR))
+    found = does(opened(), lambda users: users.find_key(key))
+    assert found is not None
+    assert (found.name, found.is_machine) == ("gateway", True)
+    assert does(opened(), lambda users: users.find_key(f"{key}x")) is None
+    with pytest.raises(InvalidValue, match="machine"):
+        does(opened(), lambda users: users.change_password("gateway", PASSWORD))
+
+
+def test_the_secret_of_a_server_is_made_once(opened: Callable[[], Users]) -> None:
+    assert does(opened(), lambda users: users.secret()) == does(
+        opened(), lambda users: users.secret()
+    )
+
+
+def test_neither_password_nor_key_is_kept(tmp_path: Path) -> None:
+    users = Users.in_file(tmp_path / "accounts.json", iterations=ITERATIONS)
+    wait(users.add("alice", PASSWORD))
+    key = wait(users.add_machine("gateway"))
+    kept = (tmp_path / "accounts.json").read_text()
+    assert PASSWORD not in kept
+    assert key not in kept
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    wait(Users.in_file(tmp_path / "accounts.json", iterations=ITERATIONS).add("alice", PASSWORD))
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in os.listdir(tmp_path)} == {0o600}
+
+
+def test_a_file_that_is_broken_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.json"
+    path.write_text("{")
+    with pytest.raises(Corrupt, match=r"accounts\.json"):
+        wait(Users.in_file(path).all())
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a,b", "a=b", "-a", "ä", "x" * 65, "a\n"])
+def test_a_name_that_headers_cannot_carry_is_refused(name: str) -> None:
+    with pytest.raises(InvalidValue):
+        wait(Users(iterations=ITERATIONS).add(name, PASSWORD))
+
+
+@pytest.mark.parametrize("password", ["", "short", "x" * 1025, "half \ud800 of one"])
+def test_a_password_that_is_none_is_refused_and_not_shown(password: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        wait(Users(iterations=ITERATIONS).add("alice", password))
+    assert not password or password not in str(caught.value)
+
+
+def test_a_role_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidValue, match="viewer, operator, admin"):
+        wait(Users(iterations=ITERATIONS).add("alice", PASSWORD, "root"))
+
+
+def test_passwords_are_hashed_often_enough() -> None:
+    with pytest.raises(InvalidValue, match="4096"):
+        Users(iterations=1000)
+
+
+def test_two_accounts_with_one_password_have_nothing_in_common() -> None:
+    one, other = (Credentials.of(PASSWORD, iterations=ITERATIONS) for _ in range(2))
+    assert one.salt != other.salt
+    assert one.stored_key != other.stored_key
+
+
+def test_a_user_has_a_bounded_number_of_sessions_and_pushes_nobody_out() -> None:
+    sessions = Sessions(60)
+    mine = sessions.open("alice", "x")
+    theirs = [sessions.open("bob", "x") for _ in range(MOST_OF_A_USER + 1)]
+    assert sessions.find(theirs[0]) is None
+    assert sessions.find(theirs[1]) is not None
+    assert sessions.find(mine) is not None
+    assert len(sessions) == MOST_OF_A_USER + 1
+
+
+def test_sessions_that_expired_are_let_go_of() -> None:
+    sessions = Sessions(0)
+    for _ in range(3):
+        sessions.open("alice", "x")
+    assert len(sessions) == 1
+
+
+def test_pauses_grow_up_to_half_a_minute() -> None:
+    throttle = Throttle()
+    pauses = []
+    for _ in range(FREE + 8):
+        throttle.failed("alice", "10.0.0.1")
+        pauses.append(round(throttle.pause("alice", "10.0.0.1")))
+    assert pauses[: FREE + 2] == [0] * (FREE - 1) + [1, 2, 4]
+    assert pauses[-1] == LONGEST
+
+
+def test_a_success_ends_the_pause() -> None:
+    throttle = Throttle()
+    for _ in range(FREE):
+        throttle.failed("alice", "10.0.0.1")
+    throttle.succeeded("alice", "10.0.0.1")
+    assert throttle.pause("alice", "10.0.0.1") == 0
+
+
+def test_failures_are_remembered_of_a_bounded_number_of_names() -> None:
+    throttle = Throttle()
+    for at in range(11_000):
+        throttle.failed(f"user{at}", "10.0.0.1")
+    assert len(throttle._failures) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::ffff", "2001:db8::/64"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("unix", "unix"),
+    ],
+)
+def test_a_network_of_ipv6_counts_as_one_address(address: str, counted: str) -> None:
+    assert network(address) == counted
