@@ -12,6 +12,30 @@ import pytest
 from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
+# Once for all tests: a fixture that is imported into a module is another one there, with a server
+# of its own.
+from serving.fixtures import (
+    azure_server,
+    google_server,
+    postgres_database,
+    postgres_server,
+    redis_server,
+    redis_stack_server,
+    s3_server,
+    versity_server,
+)
+
+__all__ = [
+    "azure_server",
+    "google_server",
+    "postgres_database",
+    "postgres_server",
+    "redis_server",
+    "redis_stack_server",
+    "s3_server",
+    "versity_server",
+]
+
 # No deadlines: a test machine that is busy is no fault of the code.
 settings.register_profile("default", max_examples=25, deadline=None)
 settings.register_profile(

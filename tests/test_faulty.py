@@ -16,9 +16,6 @@ from redis.retry import Retry
 
 from faulty import HttpProxy, RedisProxy
 from serving.caches import RedisServer
-from serving.fixtures import redis_server
-
-__all__ = ["redis_server"]
 
 HOST = "127.0.0.1"
 MIB = 1024 * 1024

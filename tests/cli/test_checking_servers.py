@@ -13,10 +13,7 @@ from redis import Redis
 import holdall
 from cli.conftest import Run
 from holdall.core import errors
-from servers import azure_server, google_server, redis_server, versity_server
 from serving.clouds import AzureServer, GoogleServer, S3Server
-
-__all__ = ["azure_server", "google_server", "redis_server", "versity_server"]
 
 
 @pytest.fixture

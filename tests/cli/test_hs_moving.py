@@ -16,7 +16,6 @@ from holdall.cli.hs_watching import _differences, _shower
 from holdall.haystack import MARKER, Number, Ref
 from holdall.haystack.copying import CopyReport, copy
 from holdall.haystack.sqlite import SqliteAdapter
-from servers import postgres_server, redis_stack_server
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from serving.caches import RedisServer
     from serving.databases import PostgresServer
 
-__all__ = ["postgres_server", "redis_stack_server"]
 
 POINTS = "id:@p1\npoint\nkind:Number\nwritable\n---\nid:@p2\npoint\n---\nid:@s1\nsite\n"
 CSV = "id,ts,val\n" + "".join(f"p1,2024-06-15T06:00:{at:02}Z,{at}\n" for at in range(20))

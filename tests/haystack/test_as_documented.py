@@ -14,7 +14,6 @@ from holdall.haystack.adapter.protocol import StorageAdapter
 from holdall.haystack.memory import InMemoryAdapter
 from holdall.haystack.postgres import TimescaleAdapter
 from holdall.haystack.redis import RedisAdapter
-from servers import postgres_server, redis_stack_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from holdall.haystack.adapter.face import HaystackAdapter
     from servers import PostgresServer, RedisServer
 
-__all__ = ["postgres_server", "redis_stack_server"]
 
 # As `json.load` gives it: the text form of version 4, also called Hayson.
 _SAVED = json.dumps(

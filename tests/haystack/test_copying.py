@@ -37,7 +37,6 @@ from holdall.haystack.stores.entities import Changes, Note
 from holdall.haystack.stores.histories import Samples
 from holdall.haystack.stores.memory_entities import MemoryEntities, MemoryEntitySettings
 from holdall.haystack.stores.memory_histories import MemoryHistories, MemoryHistorySettings
-from servers import postgres_server, redis_server, redis_stack_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
     from serving.caches import RedisServer
     from serving.databases import PostgresServer
 
-__all__ = ["postgres_server", "redis_server", "redis_stack_server"]
 
 BERLIN = ZoneInfo("Europe/Berlin")
 START = datetime(2024, 6, 15, 8, tzinfo=BERLIN)

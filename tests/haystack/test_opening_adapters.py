@@ -16,14 +16,12 @@ from holdall.haystack.memory import InMemoryAdapter
 from holdall.haystack.postgres import TimescaleAdapter
 from holdall.haystack.redis import RedisAdapter
 from holdall.haystack.stores.postgres import PostgresHaystackSettings
-from servers import RedisServer, redis_server
-
-__all__ = ["redis_server"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdall.haystack.adapter.face import HaystackAdapter
+    from servers import RedisServer
 
 SITE = {"id": Ref("s1"), "site": MARKER}
 

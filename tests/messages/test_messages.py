@@ -29,9 +29,6 @@ from holdall.core.errors import (
 )
 from holdall.core.reference import Reference
 from messages.plant_pb2 import Batch, Reading
-from servers import redis_server, s3_server
-
-__all__ = ["redis_server", "s3_server"]
 
 READING = Reading(
     point="ahu-1/°C",

@@ -11,14 +11,12 @@ from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.core.secrets import Secret
 from holdall.haystack.stores.postgres.database import PostgresDatabase
 from holdall.haystack.stores.postgres.settings import PostgresHaystackSettings
-from servers import postgres_database, postgres_server, redis_server, redis_stack_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from serving.databases import PostgresServer
 
-__all__ = ["postgres_database", "postgres_server", "redis_server", "redis_stack_server"]
 
 _EMPTY = """
 DO $$

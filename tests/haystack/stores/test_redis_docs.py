@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 
 from holdall.haystack import MARKER, Number, Ref
 from holdall.haystack.redis import RedisAdapter
-from servers import redis_server, redis_stack_server
 
 if TYPE_CHECKING:
     from serving.caches import RedisServer
 
-__all__ = ["redis_server", "redis_stack_server"]
 
 _users = count()
 MOMENT = datetime(2024, 6, 15, 12, tzinfo=UTC)

@@ -22,7 +22,6 @@ from holdall.haystack.redis import RedisAdapter
 from holdall.haystack.stores.entities import Add, Delete, Note, Put, Update
 from holdall.haystack.stores.redis import RedisEntities, RedisHaystackSettings, scripts
 from holdall.haystack.stores.redis.asking import Wide
-from servers import redis_server, redis_stack_server
 from serving import caches
 from serving.process import HOST
 from serving.redis_proxy import RedisProxy
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
     from serving.caches import RedisServer
 
-__all__ = ["redis_server", "redis_stack_server"]
 
 KINDS = ["sets", "search"]
 _places = count()

@@ -24,7 +24,6 @@ from holdall.haystack.stores.redis.conditions import tree_of
 from holdall.objects.backends.redis.lua import Script
 from holdall.records.predicate import And, Differs, Equals, Has, In, Missing, Node, Not, Or
 from holdall.testing.haystack.strategies import kinds
-from servers import redis_server, redis_stack_server
 from serving.process import HOST
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
     from serving.caches import RedisServer
 
-__all__ = ["redis_server", "redis_stack_server"]
 
 pytestmark = pytest.mark.untraced
 

@@ -13,7 +13,6 @@ from holdall.core.runtime.loop import LoopRuntime
 from holdall.core.secrets import Secret
 from holdall.haystack.stores.redis.server import RedisPlace
 from holdall.haystack.stores.redis.settings import RedisHaystackSettings
-from servers import redis_server, redis_stack_server
 from serving.process import HOST
 from serving.redis_proxy import RedisProxy
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from serving.caches import RedisServer
 
-__all__ = ["redis_server", "redis_stack_server"]
 
 USER = "a store"
 

@@ -18,13 +18,11 @@ from holdall.haystack.filter import parse_filter
 from holdall.haystack.redis import RedisAdapter
 from holdall.haystack.stores.entities import Put
 from holdall.haystack.stores.redis import RedisEntities, RedisHaystackSettings
-from servers import redis_server, redis_stack_server
 from serving.process import HOST
 
 if TYPE_CHECKING:
     from serving.caches import RedisServer
 
-__all__ = ["redis_server", "redis_stack_server"]
 
 _places = count()
 

@@ -15,7 +15,6 @@ from holdall.haystack import MARKER, Number, Ref
 from holdall.haystack.stores.entities import Delete, Put
 from holdall.haystack.stores.redis import RedisEntities, RedisHaystackSettings, scripts
 from holdall.haystack.stores.redis.lua import script
-from servers import redis_server, redis_stack_server
 from serving.process import HOST
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from serving.caches import RedisServer
 
-__all__ = ["redis_server", "redis_stack_server"]
 
 _places = count()
 

@@ -11,7 +11,6 @@ from holdall.core.secrets import Secret
 from holdall.haystack.redis import RedisAdapter
 from holdall.haystack.stores.redis import RedisEntities, RedisHaystackSettings
 from holdall.testing import EntityStoreSuite, HaystackAdapterSuite
-from servers import redis_server, redis_stack_server
 from serving.process import HOST
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from serving.caches import RedisServer
 
-__all__ = ["redis_server", "redis_stack_server"]
 
 _places = count()
 

@@ -6,10 +6,7 @@ import pytest
 
 import holdall
 from holdall.core.errors import AlreadyExists, PreconditionFailed, Unsupported
-from servers import azure_server
 from serving.clouds import AzureServer
-
-__all__ = ["azure_server"]
 
 
 @pytest.fixture(scope="module")

@@ -11,25 +11,8 @@ from holdall.core.runtime.blocking import BlockingRuntime
 from holdall.core.secrets import Secret
 from holdall.objects.backends.redis import RedisSettings, RedisStore
 from holdall.objects.data_store import DataStore
-from servers import (
-    azure_server,
-    google_server,
-    redis_server,
-    redis_stack_server,
-    s3_server,
-    versity_server,
-)
 from serving.caches import RedisServer
 from serving.clouds import AzureServer, GoogleServer, S3Server
-
-__all__ = [
-    "azure_server",
-    "google_server",
-    "redis_server",
-    "redis_stack_server",
-    "s3_server",
-    "versity_server",
-]
 
 Open = Callable[..., holdall.DataStore]
 

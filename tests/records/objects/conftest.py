@@ -5,9 +5,6 @@ from __future__ import annotations
 import pytest
 
 from records.objects.places import Place
-from servers import azure_server, google_server, redis_server, s3_server, versity_server
-
-__all__ = ["azure_server", "google_server", "redis_server", "s3_server", "versity_server"]
 
 
 @pytest.fixture

@@ -9,12 +9,9 @@ import pytest
 from holdall.core.runtime.blocking import BlockingRuntime
 from holdall.records.backends.postgres import PostgresRecords, PostgresSettings
 from holdall.records.database import Database
-from servers import postgres_database, postgres_server
 from serving import databases
 from serving.databases import PostgresServer
 from serving.process import HOST
-
-__all__ = ["postgres_database", "postgres_server"]
 
 Open = Callable[..., Database]
 
