@@ -24,15 +24,15 @@ from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.haystack import MARKER, Number, Ref
 from holdall.haystack.filter import parse_filter
 from holdall.haystack.sqlite import SqliteAdapter
-from holdall.haystack.stores.entities import Add, Delete, Note, Put, Update
+from holdall.haystack.stores.entities import KEPT_MICROS, Add, Delete, Note, Put, Update
 from holdall.haystack.stores.histories import Samples
+from holdall.haystack.stores.kept import Kept
 from holdall.haystack.stores.sqlite import (
     SqliteEntities,
     SqliteHaystackSettings,
     SqliteHistories,
     committing,
 )
-from holdall.haystack.stores.sqlite.kept import Kept
 from holdall.records.backends.sqlite import SqliteRecords, SqliteRecordSettings
 from holdall.records.predicate import ALL
 from holdall.records.stored import Write
@@ -267,7 +267,7 @@ def test_removals_are_forgotten_after_a_day(
 def test_removals_are_known_for_longer_than_the_longest_lease() -> None:
     from holdall.haystack.adapter.watching import LONGEST_LEASE
 
-    assert committing.KEPT_MICROS > LONGEST_LEASE * 1_000_000
+    assert KEPT_MICROS > LONGEST_LEASE * 1_000_000
 
 
 def test_a_removal_is_told_when_its_id_came_and_went_since(store: SqliteEntities) -> None:

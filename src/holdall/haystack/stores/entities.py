@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -21,6 +21,9 @@ from holdall.haystack.stores.opened import OpenedStore
 
 if TYPE_CHECKING:
     from holdall.records.predicate import Node
+
+KEPT_MICROS: Final = 25 * 3_600 * 1_000_000
+"""For how long a store tells of removals; a watch lives for at most a day without being asked."""
 
 Entity: TypeAlias = Mapping[str, Kind]
 """Tags by name; `id` is among them and is a Ref. Not to be changed."""

@@ -202,7 +202,8 @@ class _Series:
         self.vals[low:high] = array("d", map(merged.__getitem__, moments))
 
     def places(self, span: Span) -> tuple[int, int]:
-        return bisect_left(self.ts, span.start), bisect_left(self.ts, span.end)
+        low = bisect_left(self.ts, span.start)
+        return low, max(low, bisect_left(self.ts, span.end))
 
     def within(self, span: Span, limit: int) -> Samples:
         low, high = self.places(span)

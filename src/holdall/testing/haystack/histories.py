@@ -192,6 +192,15 @@ class HistoryStoreSuite(BothFaces[HistoryStore]):
         read = await store.read(ids)
         assert [list(one.ts) for one in read] == [[at] for at in range(len(ids))]
 
+    async def test_a_span_that_ends_before_it_begins_holds_nothing(
+        self, store: HistoryStore
+    ) -> None:
+        await store.connect()
+        await store.write({"p": _numbers({1: 1.0, 2: 2.0, 3: 3.0})})
+        assert [len(one) for one in await store.read(["p"], Span(3, 1))] == [0]
+        assert await store.delete("p", Span(3, 1)) == 0
+        assert await store.bounds(["p"]) == [Bounds(1, 3, 3)]
+
     async def test_a_span_is_deleted(self, store: HistoryStore) -> None:
         await store.connect()
         await store.write({"p": _numbers({1: 1.0, 3: 3.0, 4: 4.0}), "q": _numbers({2: 0.5})})

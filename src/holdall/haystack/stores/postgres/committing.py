@@ -18,8 +18,9 @@ from msgspec import Struct
 from holdall.core.errors import Corrupt
 from holdall.haystack.codecs.hayson_reading import HaysonReading
 from holdall.haystack.kinds import Ref
+from holdall.haystack.stores.bodies import UNREADABLE, note_name, read_body
 from holdall.haystack.stores.drafts import Draft
-from holdall.haystack.stores.entities import Add, Note, Put, Stored, StoredNote
+from holdall.haystack.stores.entities import KEPT_MICROS, Add, Note, Put, Stored, StoredNote
 from holdall.haystack.stores.postgres.keys import Keys
 from holdall.haystack.stores.postgres.reading import NOW, entries
 from holdall.haystack.stores.postgres.writing import (
@@ -29,9 +30,6 @@ from holdall.haystack.stores.postgres.writing import (
     write_notes,
     write_values,
 )
-from holdall.haystack.stores.sqlite.bodies import UNREADABLE, read_body
-from holdall.haystack.stores.sqlite.committing import KEPT_MICROS
-from holdall.haystack.stores.sqlite.snapshot import note_name
 from holdall.records.backends.postgres.steps import Ask, Mark
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from holdall.haystack.kinds import is_name
+from holdall.haystack.stores.keys import DEEPEST
 from holdall.haystack.stores.postgres import leaves
 from holdall.haystack.stores.postgres.leaves import NUMBERS, PRESENT, Leaf, Params
-from holdall.haystack.stores.sqlite.keys import DEEPEST
 from holdall.records.predicate import (
     And,
     Between,

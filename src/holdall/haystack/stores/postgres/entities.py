@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
 from holdall.core.errors import HoldallError
+from holdall.haystack.stores.bodies import note_name
 from holdall.haystack.stores.entities import (
     Changed,
     Changes,
@@ -18,6 +19,7 @@ from holdall.haystack.stores.entities import (
     Note,
     StoredNote,
 )
+from holdall.haystack.stores.kept import Kept
 from holdall.haystack.stores.postgres.committing import (
     Committed,
     adopt_foreign,
@@ -36,8 +38,6 @@ from holdall.haystack.stores.postgres.reading import (
 )
 from holdall.haystack.stores.postgres.searching import Hits, Search, decoded
 from holdall.haystack.stores.postgres.settings import PostgresHaystackSettings
-from holdall.haystack.stores.sqlite.kept import Kept
-from holdall.haystack.stores.sqlite.snapshot import note_name
 from holdall.records.backends.postgres.steps import Ask
 
 if TYPE_CHECKING:

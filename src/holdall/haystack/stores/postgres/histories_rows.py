@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from holdall.core.errors import Corrupt, InvalidValue
 from holdall.haystack.kinds import NA, Number
+from holdall.haystack.stores.bodies import UNREADABLE, read_kinds, write_kinds
 from holdall.haystack.stores.histories import Bounds, Samples, columns, is_double, number_of
-from holdall.haystack.stores.sqlite.bodies import UNREADABLE, read_kinds, write_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

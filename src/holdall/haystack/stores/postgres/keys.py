@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from holdall.haystack.kinds import Marker, Number, Ref, is_nan
-from holdall.haystack.stores.sqlite.keys import DEEPEST, key_of, unit_bytes
+from holdall.haystack.stores.keys import DEEPEST, key_of, unit_bytes
 
 
 class Keys(Struct):

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from holdall.haystack.filter import AnyUnit
 from holdall.haystack.kinds import Coord, NAType, Number, Ref, Remove, Symbol, Uri, XStr, is_nan
+from holdall.haystack.stores.keys import LONGEST, key_of, ordered_key, unit_names
 from holdall.haystack.stores.postgres.keys import held_number
-from holdall.haystack.stores.sqlite.keys import LONGEST, key_of, ordered_key, unit_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,15 +13,15 @@ from msgspec import Struct
 from holdall.core.errors import Corrupt
 from holdall.haystack.codecs.hayson_reading import HaysonReading
 from holdall.haystack.kinds import Ref
+from holdall.haystack.stores.bodies import UNREADABLE, read_body
 from holdall.haystack.stores.entities import State, Stored
-from holdall.haystack.stores.sqlite.bodies import UNREADABLE, read_body
 from holdall.haystack.stores.views import view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from holdall.haystack.stores.kept import Entry
     from holdall.haystack.stores.postgres.database import Place
-    from holdall.haystack.stores.sqlite.kept import Entry
 
 NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 NUMBERS_OF: Final = "(SELECT string_agg(int8send(n), ''::bytea) FROM ({}) AS listed)"

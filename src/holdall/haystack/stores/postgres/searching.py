@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from holdall.haystack.filter import compiled
 from holdall.haystack.stores.entities import Found, Stored
+from holdall.haystack.stores.kept import Entry, Kept
 from holdall.haystack.stores.postgres.conditions import compile_condition
 from holdall.haystack.stores.postgres.database import Place
 from holdall.haystack.stores.postgres.reading import (
@@ -32,7 +33,6 @@ from holdall.haystack.stores.postgres.reading import (
     seen_sql,
     unpacked,
 )
-from holdall.haystack.stores.sqlite.kept import Entry, Kept
 from holdall.records.backends.postgres.steps import Ask, Mark
 from holdall.records.predicate import Node
 

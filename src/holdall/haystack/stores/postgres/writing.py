@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from msgspec import Struct
 
 from holdall.haystack.codecs.hayson_writing import HaysonWriting
+from holdall.haystack.stores.bodies import note_name, write_body
 from holdall.haystack.stores.postgres.keys import Keys, json_of
 from holdall.haystack.stores.postgres.reading import NOW
-from holdall.haystack.stores.sqlite.bodies import write_body
-from holdall.haystack.stores.sqlite.snapshot import note_name
 from holdall.records.backends.postgres.steps import Ask, Copy
 
 if TYPE_CHECKING:

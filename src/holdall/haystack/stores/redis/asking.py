@@ -8,18 +8,18 @@ from uuid import uuid4
 
 from holdall.core.errors import Corrupt, Unavailable, Unsupported
 from holdall.haystack.codecs.hayson_reading import HaysonReading
+from holdall.haystack.stores.bodies import UNREADABLE, read_body
 from holdall.haystack.stores.entities import State, Stored
+from holdall.haystack.stores.kept import Kept
 from holdall.haystack.stores.redis import scripts
-from holdall.haystack.stores.sqlite.bodies import UNREADABLE, read_body
-from holdall.haystack.stores.sqlite.kept import Kept
 from holdall.haystack.stores.views import view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdall.core.runtime import Runtime
+    from holdall.haystack.stores.kept import Entry
     from holdall.haystack.stores.redis.server import RedisPlace
-    from holdall.haystack.stores.sqlite.kept import Entry
     from holdall.objects.backends.redis.lua import Script
 
 _log = logging.getLogger(__name__)

@@ -13,11 +13,10 @@ import msgspec
 
 from holdall.haystack.codecs.hayson_writing import HaysonWriting
 from holdall.haystack.kinds import Ref
+from holdall.haystack.stores.bodies import note_name, write_body
 from holdall.haystack.stores.drafts import Draft
 from holdall.haystack.stores.entities import Add, Delete, Note, Put, Stored, StoredNote
 from holdall.haystack.stores.redis.tokens import Entry
-from holdall.haystack.stores.sqlite.bodies import write_body
-from holdall.haystack.stores.sqlite.snapshot import note_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from holdall.haystack.filter import AnyUnit
 from holdall.haystack.kinds import Number, is_name, is_nan
+from holdall.haystack.stores.keys import unit_names
 from holdall.haystack.stores.redis.tokens import (
     DEEPEST,
     NUMBER,
@@ -27,7 +28,6 @@ from holdall.haystack.stores.redis.tokens import (
     token_of,
     unit_token,
 )
-from holdall.haystack.stores.sqlite.keys import unit_names
 from holdall.records.predicate import (
     And,
     Between,

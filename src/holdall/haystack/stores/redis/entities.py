@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING, Final, final
 
 from holdall.core.errors import NotFound, PreconditionFailed
+from holdall.haystack.stores.bodies import note_name
 from holdall.haystack.stores.entities import (
     Changed,
     Changes,
@@ -21,7 +22,6 @@ from holdall.haystack.stores.redis.committing import Plan, message
 from holdall.haystack.stores.redis.searching import Moved, Search
 from holdall.haystack.stores.redis.server import RedisPlace
 from holdall.haystack.stores.redis.settings import RedisHaystackSettings
-from holdall.haystack.stores.sqlite.snapshot import note_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,9 +22,9 @@ from struct import Struct, error
 from typing import TYPE_CHECKING, Any, Final
 
 from holdall.core.errors import Corrupt
+from holdall.haystack.stores.bodies import UNREADABLE, read_kinds, write_kinds
 from holdall.haystack.stores.chunks import joined
 from holdall.haystack.stores.histories import Samples
-from holdall.haystack.stores.sqlite.bodies import UNREADABLE, read_kinds, write_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

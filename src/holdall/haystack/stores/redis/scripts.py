@@ -27,11 +27,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from holdall.haystack.stores.entities import KEPT_MICROS
 from holdall.haystack.stores.redis.lua import script
 
 FORMAT: Final = 1
-KEPT_MICROS: Final = 25 * 3_600 * 1_000_000
-"""For how long removals are told of; a watch lives for at most a day without being asked."""
 FIELDS: Final = 500
 """How many fields there are at most in an index of Search."""
 FIRST_FIELDS: Final = 48

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from holdall.haystack.stores.entities import Entity, State, Stored
+    from holdall.haystack.stores.kept import Entry
     from holdall.haystack.stores.redis.asking import Asking
-    from holdall.haystack.stores.sqlite.kept import Entry
     from holdall.records.predicate import Node
 
 _LOOKED_AT: Final = 500

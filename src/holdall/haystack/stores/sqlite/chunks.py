@@ -11,8 +11,8 @@ from array import array
 from typing import Any, Final
 
 from holdall.core.errors import Corrupt
+from holdall.haystack.stores.bodies import UNREADABLE, read_kinds, write_kinds
 from holdall.haystack.stores.histories import Samples
-from holdall.haystack.stores.sqlite.bodies import UNREADABLE, read_kinds, write_kinds
 
 _SWAPPED: Final = sys.byteorder != "little"
 

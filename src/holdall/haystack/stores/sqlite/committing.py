@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from holdall.haystack.codecs.hayson_writing import HaysonWriting
 from holdall.haystack.kinds import Ref
+from holdall.haystack.stores.bodies import note_name, write_body
 from holdall.haystack.stores.drafts import Draft
-from holdall.haystack.stores.entities import Add, Note, Put
-from holdall.haystack.stores.sqlite.bodies import write_body
-from holdall.haystack.stores.sqlite.keys import Rows
-from holdall.haystack.stores.sqlite.snapshot import note_name
+from holdall.haystack.stores.entities import KEPT_MICROS, Add, Note, Put
+from holdall.haystack.stores.keys import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from holdall.haystack.stores.entities import Change, Stored, StoredNote
     from holdall.haystack.stores.sqlite.snapshot import Snapshot
 
-KEPT_MICROS: Final = 25 * 3_600 * 1_000_000
-"""For how long removals are told of; a watch lives for at most a day without being asked."""
 _AT_ONCE: Final = 5_000
 
 

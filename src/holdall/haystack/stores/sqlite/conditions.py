@@ -17,8 +17,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from holdall.haystack.kinds import is_name
+from holdall.haystack.stores.keys import DEEPEST
 from holdall.haystack.stores.sqlite import leaves
-from holdall.haystack.stores.sqlite.keys import DEEPEST
 from holdall.haystack.stores.sqlite.leaves import EXACT, NARROW, NUMBERS, PRESENT, Leaf
 from holdall.records.predicate import (
     And,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar, final
 
 from holdall.haystack.stores.entities import Changed, Changes, EntityStore, Got
+from holdall.haystack.stores.kept import Kept
 from holdall.haystack.stores.sqlite.committing import write_commit
 from holdall.haystack.stores.sqlite.file import SqliteFile
-from holdall.haystack.stores.sqlite.kept import Kept
 from holdall.haystack.stores.sqlite.searching import search
 from holdall.haystack.stores.sqlite.settings import SqliteHaystackSettings
 from holdall.haystack.stores.sqlite.snapshot import Snapshot, transaction

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from holdall.haystack.filter import AnyUnit
 from holdall.haystack.kinds import Coord, NAType, Number, Ref, Remove, Symbol, Uri, XStr, is_nan
-from holdall.haystack.stores.sqlite.keys import (
+from holdall.haystack.stores.keys import (
     LONGEST,
     held_number,
     key_of,

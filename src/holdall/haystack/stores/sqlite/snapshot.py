@@ -10,8 +10,8 @@ import msgspec
 
 from holdall.core.errors import Corrupt
 from holdall.haystack.codecs.hayson_reading import HaysonReading
+from holdall.haystack.stores.bodies import UNREADABLE, note_name, read_body
 from holdall.haystack.stores.entities import State, Stored, StoredNote
-from holdall.haystack.stores.sqlite.bodies import UNREADABLE, read_body
 from holdall.haystack.stores.views import view
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from holdall.haystack.stores.entities import Entity
-    from holdall.haystack.stores.sqlite.kept import Entry, Kept
+    from holdall.haystack.stores.kept import Entry, Kept
 
 _MANY: Final = 20_000
 _FEW: Final = 3
@@ -178,8 +178,3 @@ class Snapshot:
         except UNREADABLE as error:
             raise Corrupt(f"@{of} is not as it was written: {error}", reference=of) from error
         return loaded
-
-
-def note_name(name: str) -> bytes:
-    """The name of a note as it is kept: any text, also one with half a surrogate pair."""
-    return name.encode("utf-8", "surrogatepass")

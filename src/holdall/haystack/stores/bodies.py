@@ -63,3 +63,8 @@ def _text(standing: Any) -> str:
         return _encode(standing).decode()
     except UnicodeEncodeError:  # half a surrogate pair, which UTF-8 does not have
         return json.dumps(msgspec.to_builtins(standing))
+
+
+def note_name(name: str) -> bytes:
+    """The name of a note as it is kept: any text, also one with half a surrogate pair."""
+    return name.encode("utf-8", "surrogatepass")
