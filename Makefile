@@ -18,8 +18,8 @@ help: ## Say what can be made.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 		while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
 
-demo: .venv/.demo ## Sync a real folder into a store, interrupted and resumed.
-	$(PY) demo/main.py
+demo: .venv/.demo ## Sync a real folder into a store, interrupted and resumed; load a building.
+	HOLDALL_DEMO_PLANT=.venv/plant.db $(PY) demo/main.py
 
 test: check .venv/.servers ## Check everything, then run the tests with coverage.
 	$(PYTEST) -n 2 --dist loadscope --cov --cov-report=term $(ARGS)
@@ -63,7 +63,7 @@ $(PY):
 	"$$found" -m venv --clear .venv || { rm -rf .venv; exit 1; }
 
 .venv/.demo: pyproject.toml | $(PY)
-	$(PY) -m pip install -q -e '.[cli,yaml]'
+	$(PY) -m pip install -q -e '.[cli,yaml,server]'
 	@touch $@
 
 .venv/.dev: pyproject.toml | $(PY)

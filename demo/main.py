@@ -2,7 +2,8 @@
 
 The folder is the standard library of the Python that runs this: thousands of files. Every figure
 printed is measured in this run; the exit code is not 0 when anything is off. `HOLDALL_DEMO_FOLDER`
-names another folder, and `HOLDALL_DEMO_TMP` where the store is made.
+names another folder, and `HOLDALL_DEMO_TMP` where the store is made. `HOLDALL_DEMO_PLANT` names a
+file that the building is kept in; without it, it goes with the rest.
 """
 
 from __future__ import annotations
@@ -136,9 +137,17 @@ def demonstrate(source: str, target: str) -> list[tuple[str, str, str]]:
     print(f"   store.read({largest.key!r}, start={middle}, end={middle + 16}) = {part!r}")
     row("read a range from Python", f"16 bytes from the middle of {mib(largest.size)}", seconds)
     catalogue(store, f"{target}.db", row, check)
-    building(f"{target}.building.db", row, check)
+    building(_plant() or f"{target}.building.db", row, check)
     store.close()
     return rows
+
+
+def _plant() -> str:
+    """Where the building is kept, which is made anew; empty where it is not kept."""
+    plant = os.environ.get("HOLDALL_DEMO_PLANT", "")
+    for ending in ("", "-wal", "-shm") if plant else ():
+        Path(plant + ending).unlink(missing_ok=True)
+    return plant
 
 
 def show(rows: list[tuple[str, str, str]], seconds: float) -> None:
@@ -153,6 +162,11 @@ def show(rows: list[tuple[str, str, str]], seconds: float) -> None:
         table.add_row(*cells)
     Console(width=None if sys.stdout.isatty() else 110).print(table)
     print(f"All went well, in {seconds:.1f} s; store and database were removed again.")
+    if plant := os.environ.get("HOLDALL_DEMO_PLANT"):
+        holdall_command = os.path.join(os.path.dirname(sys.executable), "holdall")
+        print("The building was kept. Look at it, or serve it over HTTP:")
+        print(f"   {os.path.relpath(holdall_command)} hs nav {plant}")
+        print(f"   {os.path.relpath(holdall_command)} serve {plant}")
 
 
 def main() -> int:

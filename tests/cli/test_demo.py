@@ -20,7 +20,9 @@ def test_the_demonstration_runs(tmp_path: Path) -> None:
     environment = os.environ | {
         "HOLDALL_DEMO_FOLDER": str(source),
         "HOLDALL_DEMO_TMP": str(tmp_path / "work"),
+        "HOLDALL_DEMO_PLANT": str(tmp_path / "plant.db"),
     }
+    (tmp_path / "plant.db").write_bytes(b"from another time")
     done = subprocess.run(
         [sys.executable, str(DEMO)], env=environment, capture_output=True, text=True, check=False
     )
@@ -28,6 +30,10 @@ def test_the_demonstration_runs(tmp_path: Path) -> None:
     assert "1,000 ok, 0 damaged" in done.stdout
     assert "All went well" in done.stdout
     assert os.listdir(tmp_path / "work") == []
+    assert f"serve {tmp_path / 'plant.db'}" in done.stdout
+    words = [sys.executable, "-m", "holdall", "hs", "nav", str(tmp_path / "plant.db")]
+    tree = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert "Sample building" in tree
 
 
 def test_the_demonstration_fails_when_something_is_off(tmp_path: Path) -> None:
