@@ -9,6 +9,8 @@ BIN := .venv/bin
 PYTEST := $(PY) -m pytest
 # `make test ARGS='-x -k listing'` hands more to pytest.
 ARGS ?=
+# How many tests run at once. They wait for servers and processes: one more than there are cores.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -22,7 +24,7 @@ demo: .venv/.demo ## Sync a real folder into a store, interrupted and resumed; l
 	HOLDALL_DEMO_PLANT=.venv/plant.db $(PY) demo/main.py
 
 test: check .venv/.servers ## Check everything, then run the tests with coverage.
-	$(PYTEST) -n 2 --dist loadscope --cov --cov-report=term $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist loadscope --cov --cov-report=term $(ARGS)
 
 check: .venv/.dev ## Format, lint, types, import floors, examples in the docs.
 	$(BIN)/ruff format --check .

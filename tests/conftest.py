@@ -50,6 +50,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # With how many of its parameters coverage looks on at a test.
 _TRACED = 2
+# Facts of our suites that are generated: others who run the suites have no mark for them.
+_GENERATED = {"test_a_search_answers_what_is_meant", "test_an_index_changes_no_answer"}
 
 # Blocking calls that a store makes and blockbuster does not watch by itself.
 _ALSO_BLOCKING = (
@@ -100,7 +102,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.soak)
         fact = (item.nodeid.partition("[")[0], str(face))
         seen[fact] += 1
-        generated = item.get_closest_marker("hypothesis") is not None
+        generated = item.get_closest_marker("hypothesis") or item.originalname in _GENERATED
         if face == "async" or seen[fact] > _TRACED or generated:
             item.add_marker(pytest.mark.untraced)
 

@@ -414,6 +414,7 @@ def test_the_largest_numbers_are_drawn() -> None:
     assert len(plot([0, 1], [-1.7e308, 1.7e308], 3, 2)) == 2
 
 
+@pytest.mark.untraced
 def test_a_long_history_is_written_and_read_in_pages(points: Run, here: Path) -> None:
     start = datetime(2024, 1, 1, tzinfo=UTC)
     with (here / "long.csv").open("w") as file:
