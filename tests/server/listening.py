@@ -1,5 +1,6 @@
 """A server in a thread of this process, on a free port of 127.0.0.1."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import uvicorn
 
 
 class _Told(uvicorn.Server):
-    """A server that says when it answers."""
+    """A server that says when it answers, and ends at once where it is told to."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -18,7 +19,15 @@ class _Told(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         self.answers.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._end.wait()
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
 
 
 @contextmanager
@@ -37,5 +46,5 @@ def listening(app: Any, **settings: Any) -> Iterator[str]:
             scheme = "https" if config.is_ssl else "http"
             yield f"{scheme}://127.0.0.1:{sock.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.end()
             thread.join()

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from holdall.core.errors import AlreadyExists, Corrupt, InvalidValue, NotFound
+from holdall.core.errors import AlreadyExists, Corrupt, InvalidValue, NotFound, Unavailable
 from holdall.haystack.sqlite import SqliteAdapter
 from holdall.server import Users
 from holdall.server.accounts.places import FilePlace, MemoryPlace, NotePlace, Place
@@ -142,6 +143,26 @@ def test_neither_password_nor_key_is_kept(tmp_path: Path) -> None:
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     wait(Users.in_file(tmp_path / "accounts.json", iterations=ITERATIONS).add("alice", PASSWORD))
     assert {(tmp_path / name).stat().st_mode & 0o777 for name in os.listdir(tmp_path)} == {0o600}
+
+
+def test_a_change_outlasts_a_loss_of_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled: list[str] = []
+    fsync = os.fsync
+
+    def settling(handle: int) -> None:
+        settled.append(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", settling)
+    wait(Users.in_file(tmp_path / "accounts.json", iterations=ITERATIONS).add("alice", PASSWORD))
+    assert settled[-1] == str(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["", "missing/accounts.json"])
+def test_a_file_that_cannot_be_is_told_as_an_error_of_ours(tmp_path: Path, path: str) -> None:
+    users = Users.in_file(tmp_path / path, iterations=ITERATIONS)
+    with pytest.raises(Unavailable, match=re.escape(str(tmp_path / path))):
+        wait(users.add("alice", PASSWORD))
 
 
 def test_a_file_that_is_broken_is_named(tmp_path: Path) -> None:

@@ -3,11 +3,15 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Callable, Iterator
+from itertools import count
+from queue import Queue
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+from starlette.requests import Request
 
 from holdall.core.errors import InvalidConfig
 from holdall.haystack import MARKER, Grid, Number, Ref
@@ -17,8 +21,9 @@ from holdall.haystack.codecs.media import codecs
 from holdall.haystack.codecs.trio import TRIO
 from holdall.haystack.codecs.zinc import ZINC
 from holdall.haystack.memory import InMemoryAdapter
-from holdall.server import ServerConfig, create_fastapi_app
-from holdall.server.logs import JsonLines
+from holdall.server import ServerConfig, bodies, create_fastapi_app
+from holdall.server.errors import HttpFault
+from holdall.server.logs import LOG, JsonLines
 from server.asking import Asking, grid_of
 from server.conftest import Serve
 
@@ -139,6 +144,23 @@ def test_a_body_that_does_not_come_is_408(serve: Serve) -> None:
     assert ask.get("about").status_code == 200
 
 
+def test_a_body_that_trickles_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = count()
+    monkeypatch.setattr(bodies, "monotonic", lambda: float(next(clock)))
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def read() -> None:
+        request = Request({"type": "http", "headers": []}, receive)
+        async for _ in bodies.pieces(request, limit=0, timeout=5, setting="max_body"):
+            pass
+
+    with pytest.raises(HttpFault, match="6 bytes") as caught:
+        asyncio.run(read())
+    assert caught.value.status == 408
+
+
 def test_a_body_that_breaks_off_leaves_the_server_answering(ask: Asking) -> None:
     head = b"POST /api/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/zinc\r\n"
     with socket.create_connection(_address(ask)) as sock:
@@ -184,14 +206,25 @@ def test_an_error_tells_where_in_the_code_only_to_who_debugs(serve: Serve) -> No
     assert "Traceback" in str(debugging.grid("read?filter=5").meta["errTrace"])
 
 
-def test_each_answer_has_an_id_that_the_log_has_too(
-    ask: Asking, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO, "holdall.server"):
-        made = ask.get("about").headers["x-request-id"]
-        given = ask.get("about", x_request_id="mine-1").headers["x-request-id"]
+@pytest.fixture
+def logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Iterator[Callable[[], Any]]:
+    """Answers the next record of the log, for which it waits: it comes after the answer."""
+    records: Queue[logging.LogRecord] = Queue()
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", records.put)
+    LOG.addHandler(handler)
+    with caplog.at_level(logging.INFO, LOG.name):
+        yield lambda: records.get(timeout=30)
+    LOG.removeHandler(handler)
+
+
+def test_each_answer_has_an_id_that_the_log_has_too(ask: Asking, logged: Callable[[], Any]) -> None:
+    made = ask.get("about").headers["x-request-id"]
+    given = ask.get("about", x_request_id="mine-1").headers["x-request-id"]
     assert given == "mine-1"
-    assert [record.request for record in caplog.records] == [made, given]  # type: ignore[attr-defined]
+    assert [logged().request, logged().request] == [made, given]
 
 
 def test_an_id_that_would_break_the_log_is_not_taken(ask: Asking) -> None:
@@ -199,15 +232,18 @@ def test_an_id_that_would_break_the_log_is_not_taken(ask: Asking) -> None:
 
 
 def test_the_log_has_lines_of_json_without_query_and_header(
-    ask: Asking, caplog: pytest.LogCaptureFixture
+    ask: Asking, logged: Callable[[], Any]
 ) -> None:
-    with caplog.at_level(logging.INFO, "holdall.server"):
-        ask.get("read?filter=secret1", authorization="Bearer secret2")
-    (record,) = caplog.records
-    text = JsonLines().format(record)
+    ask.get("read?filter=secret1", authorization="Bearer secret2")
+    text = JsonLines().format(logged())
     line = msgspec.json.decode(text)
     assert (line["path"], line["status"], line["user"]) == ("/api/read", 200, "local")
     assert "secret" not in text
+
+
+def test_a_record_with_half_of_a_character_is_not_lost() -> None:
+    record = logging.makeLogRecord({"msg": "half \ud800 of one"})
+    assert msgspec.json.decode(JsonLines().format(record))["message"] == "half \\ud800 of one"
 
 
 def test_the_prefix_is_a_setting(serve: Serve) -> None:
@@ -260,6 +296,15 @@ def test_the_store_is_connected_with_the_server_and_closed_with_it() -> None:
 
     asyncio.run(live())
     assert told == ["connect", "connect", "close", "close"]
+
+
+def test_an_error_with_half_of_a_character_is_an_error_grid(serve: Serve) -> None:
+    def bad(call: Any) -> None:
+        raise ValueError("half \ud800 of one")
+
+    ask = serve(actions={"bad": bad})
+    grid = ask.grid("invokeAction", Grid(meta={"id": Ref("s1"), "action": "bad"}, cols=["empty"]))
+    assert "half \\ud800 of one" in str(grid.meta["dis"])
 
 
 def test_an_answer_that_cannot_be_written_is_an_error(serve: Serve) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from holdall.core.errors import InvalidValue
+from holdall.core.errors import InvalidValue, Unavailable
 from holdall.haystack import MARKER, Grid, Number, Ref
 from holdall.haystack.codecs.csv_text import CSV
 from holdall.haystack.codecs.hayson import HAYSON
@@ -78,6 +78,24 @@ def test_an_entity_that_the_store_refuses_is_told_by_its_id(serve: Serve) -> Non
         Ref("n2"),
         "no n here",
     )
+
+
+def test_a_store_that_goes_away_says_how_many_it_kept(serve: Serve) -> None:
+    adapter = InMemoryAdapter()
+    commit = adapter.stores[0].commit
+
+    async def failing(changes: Any, **keywords: Any) -> int:
+        if any("n1500" in str(one) for one in changes):
+            raise Unavailable("the store went away")
+        return await commit(changes, **keywords)
+
+    adapter.stores[0].commit = failing  # type: ignore[method-assign]
+    ask = serve(adapter)
+    many = Grid([{"id": Ref(f"n{at}"), "new": MARKER} for at in range(2000)])
+    dis = str(ask.grid("load", many).meta["dis"])
+    kept = len(found(ask))
+    assert kept >= 1000
+    assert f"went away; {kept:,} entities before that were kept" in dis
 
 
 def test_more_than_a_batch_is_kept_whole(ask: Asking) -> None:

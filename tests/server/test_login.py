@@ -207,6 +207,12 @@ def test_close_ends_the_session(closed: Asking) -> None:
     assert closed.get("about", authorization=token).status_code == 401
 
 
+def test_close_ends_the_session_whatever_else_it_asks(closed: Asking) -> None:
+    token = login(closed).bearer()
+    assert closed.post("close", EMPTY, authorization=token, accept="image/png").status_code == 406
+    assert closed.get("about", authorization=token).status_code == 401
+
+
 def test_close_ends_no_other_session(closed: Asking) -> None:
     one, other = login(closed).bearer(), login(closed).bearer()
     closed.post("close", EMPTY, authorization=one)

@@ -1,15 +1,17 @@
 """A server over an adapter that has the ten methods and nothing else."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from holdall.core.errors import InvalidConfig
+from holdall.core.errors import InvalidConfig, NotFound
 from holdall.haystack import MARKER, Grid, Number, Ref
 from holdall.haystack.adapter.protocol import StorageAdapter
 from holdall.server import create_fastapi_app
-from holdall.server.storage import METHODS
+from holdall.server.storage import METHODS, Watch
+from holdall.server.storage_plain import PlainStorage
 from server.asking import Asking
 from server.conftest import Serve
 
@@ -139,6 +141,40 @@ def test_a_watch_that_was_never_opened_is_an_error(ask: Asking, ten: Ten) -> Non
     for op in ("watchPoll", "watchSub", "watchUnsub"):
         assert ask.grid(op, Grid([{"id": Ref("p1")}], meta={"watchId": "mine"})).is_error
     assert ten.watches == {}
+
+
+def test_an_expired_watch_is_let_go_of_once_however_many_are_opened(ten: Ten) -> None:
+    storage = PlainStorage(ten)
+
+    async def unsubscribing(watch_id: str, ids: list[str]) -> None:
+        await asyncio.sleep(0)  # others open theirs meanwhile
+
+    async def opening() -> list[Watch]:
+        for old in [await storage.watch_open(["p1"], None) for _ in range(2)]:
+            storage._watches[old.id].ends = 0
+        return await asyncio.gather(*(storage.watch_open(["p1"], None) for _ in range(3)))
+
+    ten.watch_unsub = unsubscribing  # type: ignore[method-assign]
+    assert len(asyncio.run(opening())) == len(storage._watches) == 3
+
+
+def test_a_watch_that_is_closed_while_it_is_added_to_stays_closed(ten: Ten) -> None:
+    storage = PlainStorage(ten)
+
+    async def adding() -> None:
+        watch = (await storage.watch_open(["p1"], None)).id
+        subscribe = ten.watch_sub
+
+        async def closing(watch_id: str, ids: list[str]) -> list[dict[str, Any]]:
+            await storage.watch_unsub(watch, [], close=True)
+            return await subscribe(watch_id, ids)
+
+        ten.watch_sub = closing  # type: ignore[method-assign]
+        with pytest.raises(NotFound, match="closed"):
+            await storage.watch_add(watch, ["s1"])
+        assert ten.watches == {watch: []}
+
+    asyncio.run(adding())
 
 
 @pytest.mark.parametrize("missing", METHODS)

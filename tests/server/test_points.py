@@ -1,12 +1,17 @@
 """pointWrite, invokeAction and watches over HTTP."""
 
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdall.haystack import MARKER, Grid, Number, Ref
 from holdall.haystack.memory import InMemoryAdapter
-from holdall.server import ActionCall
+from holdall.haystack.sqlite import SqliteAdapter
+from holdall.server import ActionCall, ServerConfig
 from server.asking import Asking
 from server.conftest import Serve
 
@@ -96,6 +101,28 @@ def test_an_action_may_be_a_coroutine_function_and_answer_nothing(serve: Serve) 
     assert len(ask.grid("read?filter=reset")) == 1
 
 
+def test_actions_that_hang_stop_nobody_else(serve: Serve, tmp_path: Path) -> None:
+    go, begun = threading.Event(), threading.Semaphore(0)
+
+    def hang(call: Any) -> None:
+        begun.release()
+        assert go.wait(30)
+
+    request = Grid(meta={"id": Ref("s1"), "action": "hang"}, cols=["empty"])
+    many = (os.cpu_count() or 1) + 4  # threads that asyncio has for everything
+    ask = serve(SqliteAdapter(tmp_path / "plant.db"), actions={"hang": hang})
+    assert not ask.grid("load", Grid([{"id": Ref("s1"), "site": MARKER}])).is_error
+    with ThreadPoolExecutor(many) as pool:
+        asking = [pool.submit(ask.grid, "invokeAction", request) for _ in range(many)]
+        for _ in range(many):
+            assert begun.acquire(timeout=30)
+        try:
+            assert len(ask.grid("read?filter=site")) == 1
+        finally:
+            go.set()
+        assert not any(one.result().is_error for one in asking)
+
+
 @pytest.mark.parametrize(
     "meta",
     [
@@ -172,6 +199,12 @@ def test_a_lease_may_be_a_number_that_is_written_as_a_text(ask: Asking) -> None:
 def test_a_watch_is_never_opened_under_the_id_of_a_client(ask: Asking) -> None:
     assert subscribed(ask, "p1", watchId="mine").is_error
     assert polled(ask, "mine").is_error
+
+
+def test_more_ids_than_a_read_answers_are_no_watch(serve: Serve) -> None:
+    ask = serve(config=ServerConfig(max_read=2))
+    grid = ask.grid("watchSub", Grid([{"id": Ref(f"x{at}")} for at in range(3)]))
+    assert "max_read" in str(grid.meta["dis"])
 
 
 def test_a_closed_watch_is_gone(ask: Asking) -> None:

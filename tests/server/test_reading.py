@@ -110,6 +110,12 @@ def test_a_filter_of_six_kilobytes_is_read(ask: Asking) -> None:
     assert len(ask.grid("read", Grid([{"filter": text}]))) == 3
 
 
+@pytest.mark.parametrize("op", ["read", "defs"])
+def test_a_filter_that_others_would_wait_for_is_an_error(ask: Asking, op: str) -> None:
+    grid = ask.grid(op, Grid([{"filter": " and ".join(["point"] * 7_000)}]))
+    assert "65,536" in str(grid.meta["dis"])
+
+
 def test_a_filter_that_is_nested_too_deeply_is_an_error_with_a_place(ask: Asking) -> None:
     grid = ask.grid("read", Grid([{"filter": "(" * 3000 + "point" + ")" * 3000}]))
     assert "column" in str(grid.meta["dis"])

@@ -1,5 +1,6 @@
 """The commands `holdall serve` and `holdall user`."""
 
+import asyncio
 import os
 import re
 import signal
@@ -16,8 +17,10 @@ import pytest
 from typer.testing import CliRunner
 
 from holdall.cli.app import app, load
-from holdall.cli.serving import Choice, chosen
-from server.asking import Login
+from holdall.cli.serving import Choice, _ready, chosen
+from holdall.haystack.memory import InMemoryAdapter
+from holdall.server import Users
+from server.asking import ITERATIONS, Login
 
 PASSWORD = "correct horse"
 Run = Callable[..., Any]
@@ -30,6 +33,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("TIMESCALE_DSN", "REDIS_URL", "HOLDALL_DATA", "XDG_DATA_HOME", "HOLDALL_ADMIN"):
         monkeypatch.delenv(name, raising=False)
+    # Passwords are hashed only a little.
+    for made in (Users.__init__, Users.in_file.__func__):  # type: ignore[attr-defined]
+        assert made.__kwdefaults__ is not None
+        monkeypatch.setitem(made.__kwdefaults__, "iterations", ITERATIONS)
     return tmp_path
 
 
@@ -145,10 +152,46 @@ def test_a_certificate_that_is_not_there_is_named(run: Run) -> None:
     assert "cert.pem" in run("serve", "memory://", "--tls-cert", "cert.pem", code=2).stderr
 
 
-def test_an_address_that_is_taken_is_named(run: Run, started: Run) -> None:
-    _, _, address = started("memory://")
-    port = httpx.URL(address).port
-    assert f"127.0.0.1:{port}" in run("serve", "memory://", "--port", str(port), code=2).stderr
+def test_an_address_that_is_taken_is_named(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", "memory://", "--port", str(port), code=2)
+    assert f"127.0.0.1:{port}" in done.stderr
+
+
+@pytest.mark.parametrize("host", ["", "0", "127.1", "::", "localhost.evil.example", "a..b"])
+def test_without_accounts_only_a_loopback_address_is_one(run: Run, host: str) -> None:
+    assert "no accounts" in run("serve", "sqlite:///plant.db", "--host", host, code=2).stderr
+
+
+def test_a_host_that_is_no_name_is_told(run: Run) -> None:
+    run("user", "add", "sqlite:///plant.db", "alice", typed=PASSWORD)
+    assert "a..b" in run("serve", "sqlite:///plant.db", "--host", "a..b", code=2).stderr
+
+
+@pytest.mark.parametrize("proxy", ["*", "localhost", "10.0.0.2,", "10.0.0.2/8"])
+def test_a_proxy_that_is_no_address_is_refused(run: Run, proxy: str) -> None:
+    assert "--proxy" in run("serve", "memory://", "--proxy", proxy, code=2).stderr
+
+
+def test_a_certificate_that_is_none_is_named(run: Run, here: Path) -> None:
+    (here / "cert.pem").write_text("none")
+    done = run("serve", "memory://", "--tls-cert", "cert.pem", code=2)
+    assert "cert.pem" in done.stderr
+
+
+def test_two_servers_that_start_at_once_make_one_admin(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    users = Users()
+    monkeypatch.setenv("HOLDALL_ADMIN", "root")
+
+    async def both() -> list[bool]:
+        ready = (_ready(InMemoryAdapter(), users, close=True) for _ in range(2))
+        return await asyncio.gather(*ready)
+
+    assert asyncio.run(both()) == [True, True]
+    assert capsys.readouterr().out.count("password") == 1
 
 
 def test_accounts_are_listed_changed_and_removed(run: Run) -> None:

@@ -112,6 +112,7 @@ def serve(
             f"{host}: make one with 'holdall user add', or listen at 127.0.0.1"
         )
     tls = _tls(tls_cert, tls_key, client_ca)
+    _check_proxies(proxy)
     if not tls and not _is_loopback(host):
         complain("without --tls-cert everybody on the way reads what is sent, tokens too")
     with _listening(host, port) as sock:
@@ -161,14 +162,15 @@ async def _ready(adapter: HaystackAdapter, users: Users, *, close: bool) -> bool
     """
     import secrets
 
+    from holdall.server.access import first_admin
+
     await adapter.connect()
     try:
         name = os.environ.get("HOLDALL_ADMIN")
         if name and not await users.exist():
             given = os.environ.get("HOLDALL_ADMIN_PASSWORD")
             password = given or secrets.token_urlsafe(15)
-            await users.add(name, password, "admin")
-            if not given:
+            if await first_admin(users, name, password) and not given:
                 say(f"Made the admin {name}, with the password {password} (shown only now)")
         return await users.exist()
     finally:
@@ -195,12 +197,34 @@ def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> dict[st
     for path in (cert, key, client_ca):
         if path is not None and not path.is_file():
             raise InvalidConfig(f"{path}: there is no such file")
+    import ssl
+
+    try:
+        trial = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trial.load_cert_chain(cert, key)
+        if client_ca is not None:
+            trial.load_verify_locations(client_ca)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        names = ", ".join(str(path) for path in (cert, key, client_ca) if path is not None)
+        raise InvalidConfig(f"{names}: TLS cannot use them: {error}") from error
     settings: dict[str, Any] = {"ssl_certfile": cert, "ssl_keyfile": key}
     if client_ca is not None:
-        import ssl
-
         settings |= {"ssl_ca_certs": str(client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
     return settings
+
+
+def _check_proxies(proxy: str | None) -> None:
+    """Refuse what is no address, which would silently mean that no proxy is believed."""
+    import ipaddress
+
+    for one in () if proxy is None else proxy.split(","):
+        try:
+            ipaddress.ip_network(one.strip())
+        except ValueError as error:
+            raise InvalidConfig(
+                f"--proxy {one.strip()!r}: it takes addresses such as 10.0.0.2 or networks such as "
+                "10.0.0.0/8, with commas between; anybody else may say to be anybody"
+            ) from error
 
 
 @contextlib.contextmanager
@@ -216,8 +240,9 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         try:
             sock.bind((host, port))
             sock.listen(_BACKLOG)
-        except OSError as error:
-            raise InvalidConfig(f"cannot listen at {host}:{port}: {error.strerror}") from error
+        except (OSError, UnicodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise InvalidConfig(f"cannot listen at {host}:{port}: {why}") from error
         yield sock
 
 
@@ -227,6 +252,7 @@ def _run(app: Any, sock: socket.socket, tls: dict[str, Any], proxy: str | None) 
 
     import uvicorn
 
+    from holdall.server.connections import protocol
     from holdall.server.logs import JsonLines
 
     handler = logging.StreamHandler(sys.stderr)
@@ -237,6 +263,7 @@ def _run(app: Any, sock: socket.socket, tls: dict[str, Any], proxy: str | None) 
     config = uvicorn.Config(
         app,
         lifespan="on",
+        http=protocol(),
         ws="none",
         log_config=None,
         access_log=False,

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 LOCAL: Final = "local"
 """What callers from this machine are called where there are no accounts."""
 _CHALLENGE: Final = {"WWW-Authenticate": "HELLO"}
-_FORWARDED: Final = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
+_FORWARDED = re.compile(
+    rb"forwarded|via|x-forwarded-.*|x-original-.*|x-real-ip|.*-client-ip|.*-connecting-ip"
+)
 _LONGEST_HEADER: Final = 8192
 _PARAMETER = re.compile(r"\s*([A-Za-z]+)\s*=\s*([^\s,]*)\s*")
 _WRONG: Final = "the name or the password is wrong"
@@ -56,6 +58,7 @@ class Door:
         self.sessions = Sessions(session)
         self._throttle = Throttle()
         self._handshakes: Handshakes | None = None
+        self._had_accounts = False
 
     async def caller(self, scope: Scope) -> Caller | Response:
         """Answer who sent a request, or a step of the handshake.
@@ -63,13 +66,23 @@ class Door:
         Raises:
             HttpFault: Nobody that may.
         """
-        if not await self.users.exist():
+        if await self.users.exist():
+            self._had_accounts = True
+        else:
+            # A file that was moved away must not open what it closed.
+            if self._had_accounts:
+                raise HttpFault(
+                    403,
+                    "the accounts of this server are gone, and it stays closed: 'holdall user add' "
+                    "makes one, and a server that starts anew answers its own machine",
+                )
             if is_local(scope):
                 return Caller(LOCAL, Role.ADMIN)
             raise HttpFault(
                 403,
                 "this server has no accounts, so that only its own machine may ask, by a "
-                "loopback address and without a proxy; 'holdall user add' makes an account",
+                "loopback address, without a proxy and from no page of another server; "
+                "'holdall user add' makes an account",
             )
         header = _header(scope, b"authorization")
         scheme, _, rest = header.partition(" ")
@@ -113,6 +126,8 @@ class Door:
         name, padded = handshakes.told(token)
         credentials = await self.users.credentials(name)
         if message.startswith("c="):
+            account = await self.users.find(name)
+            # From here to the note of a failure nothing waits, or many tries at once were one.
             pause = self._throttle.pause(name, address)
             if pause:
                 raise HttpFault(
@@ -121,7 +136,6 @@ class Door:
                     {"Retry-After": str(math.ceil(pause))},
                 )
             proven = handshakes.final(token, message, credentials)
-            account = await self.users.find(name)
             if proven is None or account is None or account.credentials != credentials:
                 self._throttle.failed(name, address)
                 raise HttpFault(403, _WRONG)
@@ -179,17 +193,29 @@ def is_local(scope: Scope) -> bool:
     client = scope.get("client")
     if not client or not _is_loopback(client[0]):
         return False
-    if any(name in _FORWARDED for name, _ in scope["headers"]):
+    if any(_FORWARDED.fullmatch(name) for name, _ in scope["headers"]):
         return False
-    host = _header(scope, b"host").strip()
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return name.lower() == "localhost" or _is_loopback(name)
+    # Some proxies tell nothing of themselves unless they are asked to, but still speak this.
+    if scope.get("http_version") == "1.0":
+        return False
+    if _header(scope, b"sec-fetch-site") == "cross-site":
+        return False
+    origin = _header(scope, b"origin")
+    if origin and not _is_here(origin.partition("://")[2]):
+        return False
+    return _is_here(_header(scope, b"host").strip())
 
 
 def address_of(scope: Scope) -> str:
     """The address that a request came from."""
     client = scope.get("client")
     return str(client[0]) if client else ""
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host, with or without a port, names this machine."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return name.lower() == "localhost" or _is_loopback(name)
 
 
 def _is_loopback(text: str) -> bool:

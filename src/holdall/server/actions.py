@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from anyio import to_thread
 from msgspec import Struct
 
 from holdall.haystack.grid import Grid
@@ -40,7 +40,8 @@ async def act(action: Action, call: ActionCall) -> Grid:
     if inspect.iscoroutinefunction(action):
         done = await action(call)
     else:
-        done = await asyncio.to_thread(action, call)
+        # Not a thread of asyncio, of which there are few: actions that hang would stop the store.
+        done = await to_thread.run_sync(action, call)
         if inspect.isawaitable(done):
             done = await done
     if isinstance(done, Grid):

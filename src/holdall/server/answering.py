@@ -107,7 +107,12 @@ def _error_grid(error: Exception, config: ServerConfig) -> Grid:
         told = f": {error}" if isinstance(error, (ValueError, LookupError)) else ""
         dis = f"{type(error).__name__}{told}; the server's log has more under {number}"
     trace = "".join(traceback.format_exception(error)) if config.debug else None
-    return Grid.error(dis, trace)
+    return Grid.error(_whole(dis), None if trace is None else _whole(trace))
+
+
+def _whole(text: str) -> str:
+    """A text without halves of characters, which no format carries."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _texts_of(request: Request) -> dict[str, str]:

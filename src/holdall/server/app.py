@@ -6,12 +6,14 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from anyio import to_thread
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from holdall import __version__
 from holdall.haystack.codecs.media import codecs
+from holdall.haystack.zones import zone
 from holdall.server.access import Door, Gate, first_admin
 from holdall.server.accounts.roles import Role
 from holdall.server.accounts.users import Users
@@ -66,6 +68,7 @@ def create_fastapi_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         codecs()  # imported before somebody waits for one
+        await to_thread.run_sync(zone, "New_York")  # the names of zones are a walk through files
         await behind.connect()
         try:
             await first_admin(accounts, os.environ.get(ADMIN), os.environ.get(ADMIN_PASSWORD))
@@ -89,10 +92,9 @@ def create_fastapi_app(
 
     def answering(op: Op) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            done = await perform(op, request, behind, settings, known)
-            if op.name == "close":
+            if op.name == "close":  # whatever else is wrong with the request
                 door.sessions.close(request.state.caller.session)
-            return done
+            return await perform(op, request, behind, settings, known)
 
         return answer
 

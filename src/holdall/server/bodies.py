@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from holdall.core.errors import CodecError, Unsupported
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 INLINE: Final = 16 * 1024
 """Bytes that are decoded at once; more of them in a thread, so that others are answered."""
+_SLOWEST: Final = 1024  # bytes a second
 EMPTY: Final = Grid(cols=["empty"])
 
 
@@ -50,7 +52,7 @@ async def pieces(
     Args:
         request: Whose.
         limit: Bytes that it may have; 0 is no limit.
-        timeout: Seconds that the next piece may take.
+        timeout: Seconds that the next piece may take; and all of them, besides one for each KiB.
         setting: What the limit is called.
 
     Raises:
@@ -59,8 +61,9 @@ async def pieces(
     said = request.headers.get("content-length", "")
     if limit and said.isdecimal() and int(said[:20]) > limit:
         raise _too_large(limit, setting)
-    size = 0
+    size, waited = 0, 0.0
     while True:
+        began = monotonic()
         try:
             async with asyncio.timeout(timeout):
                 message = await request.receive()
@@ -70,6 +73,9 @@ async def pieces(
             raise HttpFault(400, "the request broke off")
         piece: bytes = message.get("body", b"")
         size += len(piece)
+        waited += monotonic() - began
+        if waited > timeout + size / _SLOWEST:
+            raise HttpFault(408, f"{size:,} bytes came in {waited:.0f} seconds, which is too slow")
         if limit and size > limit:
             raise _too_large(limit, setting)
         if piece:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anyio import from_thread, to_thread
 
-from holdall.core.errors import CodecError, HoldallError, InvalidValue, Unsupported
+from holdall.core.errors import CodecError, HoldallError, InvalidValue, Unavailable, Unsupported
 from holdall.haystack.adapter.taking import adopted
 from holdall.haystack.grid import Col
 from holdall.haystack.kinds import Number, Ref
@@ -44,6 +44,7 @@ async def load(request: Request, storage: Storage, config: ServerConfig) -> Answ
     Raises:
         HttpFault: The body cannot be read, and nothing was kept.
         Unsupported: The store takes none.
+        Unavailable: The store went away meanwhile; says how many it has kept.
     """
     codec = codec_of(request)
     source = pieces(request, limit=config.max_load, timeout=config.body_timeout, setting="max_load")
@@ -63,6 +64,12 @@ async def load(request: Request, storage: Storage, config: ServerConfig) -> Answ
             raise fault from error
         raise HttpFault(
             fault.status, f"{fault.message}; {report.loaded:,} entities before that were kept"
+        ) from error
+    except HoldallError as error:
+        if not report.loaded:
+            raise
+        raise Unavailable(
+            f"{error}; {report.loaded:,} entities before that were kept: load again"
         ) from error
     return report.answer()
 

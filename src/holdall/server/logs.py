@@ -98,4 +98,11 @@ class JsonLines(logging.Formatter):
                 line[name] = value
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line).decode()
+        return msgspec.json.encode({name: _whole(value) for name, value in line.items()}).decode()
+
+
+def _whole(value: Any) -> Any:
+    """A value without halves of characters, with which the record would be lost."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value

@@ -115,12 +115,17 @@ class PlainStorage(Storage):
 
     async def _added(self, watch: str, ids: Sequence[str]) -> Watch:
         await self._adapter.watch_sub(watch, list(ids))
-        self._watches[watch].ids.update(dict.fromkeys(ids))
+        known = self._watches.get(watch)
+        if known is None:  # closed meanwhile
+            await self._adapter.watch_unsub(watch, list(ids))
+            self._alive(watch)
+        else:
+            known.ids.update(dict.fromkeys(ids))
         return Watch(watch, _LEASE, await self.by_ids(ids))
 
     async def _ended(self, watch: str) -> None:
-        known = self._watches.pop(watch)
-        if known.ids:
+        known = self._watches.pop(watch, None)
+        if known is not None and known.ids:
             await self._adapter.watch_unsub(watch, list(known.ids))
 
     def _alive(self, watch: str) -> _Watch:

@@ -7,12 +7,15 @@ import hashlib
 import os
 import tempfile
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, final
 
-from holdall.core.errors import PreconditionFailed
+from holdall.core.errors import HoldallError, PreconditionFailed, Unavailable
 from holdall.haystack.stores.entities import Note
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from holdall.haystack.stores.entities import EntityStore
 
 NOTE: Final = "server/accounts"
@@ -78,10 +81,24 @@ class FilePlace(Place):
         return self._path
 
     async def load(self) -> tuple[bytes | None, str]:
-        return await asyncio.to_thread(self._load)
+        with self._told():
+            return await asyncio.to_thread(self._load)
 
     async def save(self, document: bytes, version: str) -> None:
-        await asyncio.to_thread(self._save, document, version)
+        with self._told():
+            await asyncio.to_thread(self._save, document, version)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # Errors of ours are some of these too, such as a failed precondition.
+            if isinstance(error, HoldallError):
+                raise
+            raise Unavailable(
+                f"the accounts in {self._path} cannot be read or written: {error.strerror}"
+            ) from error
 
     def _load(self) -> tuple[bytes | None, str]:
         try:
@@ -111,8 +128,18 @@ class FilePlace(Place):
             except BaseException:
                 os.unlink(temporary)
                 raise
+            _settle(folder)
         finally:
             os.close(lock)
+
+
+def _settle(folder: str) -> None:
+    """Make a rename outlast a loss of power: who was taken away must not come back."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @final

@@ -11,6 +11,7 @@ import hmac
 import re
 import secrets
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
@@ -134,8 +135,8 @@ class Users:
 
     async def credentials(self, name: str) -> Credentials:
         """What a password is checked with; for a name that nobody has, what nothing fits."""
-        unknown = Credentials.unknown(name, await self.secret(), iterations=self._iterations)
-        account = await self.find(name)
+        secret, account = await self.secret(), await self.find(name)
+        unknown = Credentials.unknown(name, secret, iterations=await self._commonest())
         known = None if account is None else account.credentials
         return unknown if known is None else known
 
@@ -191,6 +192,12 @@ class Users:
             del document.accounts[name]
 
         await self._change(change)
+
+    async def _commonest(self) -> int:
+        """How often most passwords were hashed: another number would tell who is not there."""
+        accounts = (await self._read()).accounts.values()
+        found = Counter(one.credentials.iterations for one in accounts if one.credentials)
+        return found.most_common(1)[0][0] if found else self._iterations
 
     async def _made(self, name: str, role: Role | str, password: str) -> Account:
         checked, known = _checked(name), str(_role(role))

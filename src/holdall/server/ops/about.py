@@ -9,6 +9,7 @@ from holdall.haystack.filter import compiled, parse_filter
 from holdall.haystack.grid import Col
 from holdall.haystack.kinds import MARKER, Symbol
 from holdall.server.answers import NOTHING, Answer
+from holdall.server.ops.reading import check_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,6 +85,7 @@ def chosen_defs(call: Call, known: Iterable[Op], *, ops_only: bool) -> Answer:
 def _chosen(call: Call, rows: Iterable[Row]) -> Answer:
     text, limit = call.text("filter"), call.number("limit")
     if text is not None:
+        check_length(text)
         meant = compiled(parse_filter(text))
         rows = [row for row in rows if meant(row)]
     found = list(rows)[:limit]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from holdall.server.ops.contract import Call
 
 _SHOWN: Final = 200
+_LONGEST_FILTER: Final = 65_536
 
 
 async def read(call: Call) -> Answer:
@@ -24,7 +25,7 @@ async def read(call: Call) -> Answer:
     if call.grid.has_col("filter"):
         return await _by_filter(call)
     if call.grid.has_col("id"):
-        return rows_of(await call.storage.by_ids(_few(call.ids(), call.config.max_read)))
+        return rows_of(await call.storage.by_ids(few(call)))
     raise InvalidValue("read takes a column 'filter' (and 'limit'), or a column 'id'")
 
 
@@ -41,6 +42,19 @@ async def nav(call: Call) -> Answer:
     return Answer(rows, cols=known)
 
 
+def check_length(filter_str: str) -> None:
+    """Refuse a filter that takes so long to understand that others would wait.
+
+    Raises:
+        LimitExceeded: It is longer than 65,536 characters.
+    """
+    if len(filter_str) > _LONGEST_FILTER:
+        raise LimitExceeded(
+            f"the filter has {len(filter_str):,} characters, and it may have {_LONGEST_FILTER:,}: "
+            "read by ids, or in several requests"
+        )
+
+
 def rows_of(rows: Sequence[Row | None], meta: Mapping[str, Any] = NO_TAGS) -> Answer:
     """Entities in the order in which they were asked for; a row of nulls for a missing one."""
     there: list[Row] = [NO_TAGS if row is None else row for row in rows]
@@ -52,6 +66,7 @@ async def _by_filter(call: Call) -> Answer:
     text, limit = call.text("filter"), call.number("limit")
     if text is None:
         raise InvalidValue("the column 'filter' is empty, and it takes a filter such as 'site'")
+    check_length(text)
     most = call.config.max_read
     if limit == 0:
         return Answer(cols=(Col("id"),))
@@ -72,7 +87,13 @@ def _with_place(row: Row) -> Row:
     return {**row, "navId": str(row["id"])}
 
 
-def _few(ids: list[str], most: int) -> list[str]:
+def few(call: Call) -> list[str]:
+    """The ids of a request, where they are no more than one `read` answers.
+
+    Raises:
+        LimitExceeded: They are more.
+    """
+    ids, most = call.ids(), call.config.max_read
     if len(ids) > most:
         raise LimitExceeded(f"{len(ids):,} ids, and max_read allows {most:,} at once")
     return ids

@@ -10,7 +10,7 @@ from holdall.haystack.codecs.scalars import read_scalar
 from holdall.haystack.grid import Col
 from holdall.haystack.kinds import Number
 from holdall.server.answers import NOTHING, Answer
-from holdall.server.ops.reading import rows_of
+from holdall.server.ops.reading import few, rows_of
 
 if TYPE_CHECKING:
     from holdall.haystack.kinds import Kind
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 async def watch_sub(call: Call) -> Answer:
     """Open a watch, or add to the one that is named."""
     watch, lease = call.grid.meta.get("watchId"), _lease(call.grid.meta.get("lease"))
-    ids = call.ids()
+    ids = few(call)
     if watch is None:
         done = await call.storage.watch_open(ids, lease)
     else:
