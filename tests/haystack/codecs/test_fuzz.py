@@ -237,9 +237,7 @@ def test_what_once_failed_is_read_or_refused(name: str, data: bytes) -> None:
     ids=["short", "long"],
 )
 @pytest.mark.parametrize("name", CODECS)
-def test_any_damaged_text_is_read_or_refused(
-    name: str, seconds: float, record_property: Callable[[str, object], None]
-) -> None:
+def test_any_damaged_text_is_read_or_refused(name: str, seconds: float) -> None:
     chance = random.Random(random.getrandbits(32))
     codec = CODECS[name]
     tried = read = 0
@@ -253,5 +251,5 @@ def test_any_damaged_text_is_read_or_refused(
         tried += 1
         if clock.monotonic() > until:
             break
-    record_property("inputs", tried)
+    print(f"{name}: {tried:,} inputs, of which {read:,} were read")
     assert read
