@@ -251,5 +251,4 @@ def test_any_damaged_text_is_read_or_refused(name: str, seconds: float) -> None:
         tried += 1
         if clock.monotonic() > until:
             break
-    print(f"{name}: {tried:,} inputs, of which {read:,} were read")
     assert read
