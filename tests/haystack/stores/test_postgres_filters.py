@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -14,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from haystack.filter.generated import IDS, ORDERINGS, question
+from haystack.filter.generated import IDS, question
+from haystack.stores.filter_facts import HARD, answers, commit, comparisons, kept
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.core.secrets import Secret
-from holdall.haystack import MARKER, Coord, Number, Ref, Uri, XStr, adopt
+from holdall.haystack import MARKER, Number, Ref, Uri
 from holdall.haystack.filter import AnyUnit, matches, parse_filter
 from holdall.haystack.stores.entities import Change, Delete, EntityStore, Put
 from holdall.haystack.stores.memory_entities import MemoryEntities, MemoryEntitySettings
@@ -30,7 +28,6 @@ from holdall.haystack.stores.postgres.conditions import compile_condition
 from holdall.haystack.stores.postgres.database import Place
 from holdall.records.predicate import (
     And,
-    Between,
     Compares,
     Differs,
     Equals,
@@ -39,7 +36,6 @@ from holdall.records.predicate import (
     Missing,
     Node,
     Not,
-    NotIn,
     Or,
 )
 from holdall.testing.haystack.strategies import kinds
@@ -73,27 +69,6 @@ def memory() -> MemoryEntities:
 def emptied(store: EntityStore) -> None:
     found = drive(store.find(parse_filter("id"), limit=1000)).entities
     drive(store.commit([Delete(str(one.entity["id"])[1:]) for one in found]))
-
-
-def kept(of: str, tags: dict[str, Any]) -> dict[str, Any]:
-    """An entity, without what cannot be kept: moments at an offset of seconds."""
-    made: dict[str, Any] = {"id": Ref(of)}
-    for name, value in tags.items():
-        with suppress(ValueError):
-            made[name] = adopt(value)
-    return {name: value for name, value in made.items() if value is not None}
-
-
-def commit(stores: list[EntityStore], *changes: Change) -> None:
-    for store in stores:
-        drive(store.commit(changes))
-
-
-def answers(
-    stores: list[EntityStore], node: Node, *, limit: int = 1_000, after: str | None = None
-) -> list[tuple[list[str], bool]]:
-    found = [drive(store.find(node, limit=limit, after=after)) for store in stores]
-    return [([str(one.entity["id"]) for one in page.entities], page.more) for page in found]
 
 
 def disagreements(random: Random, store: EntityStore) -> list[Any]:
@@ -147,16 +122,6 @@ def test_a_filter_finds_what_it_finds_in_memory_for_long(
         drive(store.close())
 
 
-def comparisons(value: Any) -> list[Node]:
-    path = ("v",)
-    some: list[Node] = [Equals(path, value), Differs(path, value), In(path, (value, "x"))]
-    some += [NotIn(path, (value,)), Between(path, value, value), Has(path), Missing(path)]
-    some += [Compares(path, op, value) for op in ORDERINGS]
-    if isinstance(value, Number):
-        some += [Equals(path, AnyUnit(value.val)), Compares(path, "le", AnyUnit(value.val))]
-    return some
-
-
 @settings(max_examples=15, suppress_health_check=QUIET)
 @given(st.lists(kinds(), min_size=1, max_size=4), st.lists(kinds(), max_size=2))
 def test_every_kind_is_compared_as_in_memory(
@@ -170,41 +135,6 @@ def test_every_kind_is_compared_as_in_memory(
         for node in comparisons(value):
             one, other = answers(stores, node)
             assert one == other, node
-
-
-LONG = "ab" * 99
-HARD: dict[str, Any] = {
-    "long": LONG,
-    "longer": LONG + "abc",
-    "longest": LONG + "abcd" * 500,
-    "other end": LONG + "abce" * 500,
-    "wide": "😀" * 50 + "é",
-    "wider": "😀" * 51,
-    "half": "a\ud800b",
-    "half later": "a\uffffb",
-    "nul": "a\0b",
-    "begins": "a",
-    "half of a unit": Number(3, "\ud800"),
-    "beyond 64 bits": Number(2**64 + 1),
-    "below 64 bits": Number(-(2**70) - 1),
-    "exact beyond 64 bits": Number(2**64),
-    "a double near it": Number(float(2**64)),
-    "beyond doubles": Number(10**400),
-    "largest": Number(2**63 - 1),
-    "a double above it": Number(float(2**63)),
-    "beyond exact": Number(2**53 + 1),
-    "a double below it": Number(float(2**53)),
-    "no number": Number(float("nan")),
-    "without end": Number(float("inf")),
-    "smallest": Number(5e-324),
-    "minus nothing": Number(-0.0),
-    "nothing": Number(0),
-    "places": [Coord(-0.0, 0.0), XStr("Bin", "x")],
-    "first moment": datetime(1, 1, 1, tzinfo=ZoneInfo("UTC")),
-    "last day": date(9999, 12, 31),
-    "list in list": [[Number(1)], "a", {"a": Number(1)}],
-    "marker in list": [MARKER, "x"],
-}
 
 
 def test_hard_values_are_compared_as_in_python(stores: list[EntityStore]) -> None:

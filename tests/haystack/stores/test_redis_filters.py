@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from haystack.filter.generated import IDS, question
-from haystack.stores.test_sqlite_filters import HARD, comparisons, kept
+from haystack.stores.filter_facts import HARD, comparisons, kept
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.core.secrets import Secret
 from holdall.haystack import MARKER, Number, Ref, Uri
