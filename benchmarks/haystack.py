@@ -20,7 +20,9 @@ import sys
 import tempfile
 import time
 import tracemalloc
+from array import array
 from contextlib import ExitStack
+from itertools import count as counting
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ from haystack_raw import ByHand, RawPostgres, RawRedis, RawSqlite
 import holdall
 from holdall.core.errors import HoldallError
 from holdall.haystack.memory import InMemoryAdapter
+from holdall.haystack.stores.histories import Samples
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -393,15 +396,25 @@ def _histories(
     every = dict(generated.batches(POINTS, each))
     names: Iterator[str] = (f"histories{at}" for at in range(EVERY))
     ready: list[HaystackAdapter] = []
+    others: dict[float, dict[str, Samples]] = {}
+    turns = counting(1)
 
     def new() -> HaystackAdapter:
         adapter = make(next(names))
         asking.run(adapter.load(generated.history_points(POINTS)))
         return adapter
 
-    async def written(adapter: HaystackAdapter) -> None:
-        for point, some in every.items():
+    async def written(adapter: HaystackAdapter, more: float = 0) -> None:
+        for point, some in (every if not more else others[more]).items():
             await adapter.his_write(point, some)
+
+    def others_than_before(count: int) -> float:
+        more = next(turns)
+        others[more] = {
+            point: Samples(some.ts, array("d", [value + more for value in some.vals]), some.unit)
+            for point, some in every.items()
+        }
+        return asking.each(lambda: written(ready[0], more))(1)
 
     def first(count: int) -> float:
         adapter = new()
@@ -426,6 +439,13 @@ def _histories(
     good &= compare(
         f"his_write of {number} into {what}, once more",
         [Contender(OURS, asking.each(lambda: written(adapter)))],
+        [rate(overwrite, each * POINTS)] if overwrite else [],
+        count=1,
+        rounds=3,
+    )
+    good &= compare(
+        f"his_write of {number} into {what}, with other values at the same moments",
+        [Contender(OURS, others_than_before)],
         [rate(overwrite, each * POINTS)] if overwrite else [],
         count=1,
         rounds=3,
