@@ -122,6 +122,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
         threading.settrace(beside)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Write what was logged so that it can be sent: a worker ends at half of a surrogate pair."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
+
+
 # For the whole session, because Hypothesis refuses fixtures that are made anew for each test.
 @pytest.fixture(scope="session", autouse=True)
 def nothing_blocks_a_loop() -> Iterator[None]:
