@@ -13,7 +13,7 @@ import pytest
 
 import holdall
 from holdall.cli import hs_loading
-from holdall.cli.hs_reading import say_table
+from holdall.cli.output import say_table
 from holdall.core.errors import InvalidValue, Unavailable
 from holdall.haystack import MARKER, NA, Coord, Number, Ref, Symbol, Uri, XStr, same
 from holdall.haystack.codecs.json3 import JSON3

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from holdall.cli.app import app, command_of
-from holdall.cli.output import complain, count_text, say
+from holdall.cli.output import complain, count_text, say, say_table
 from holdall.core.errors import InvalidConfig, NotFound
 from holdall.records.encoding import from_plain, to_plain
 from holdall.records.opening import open_database
@@ -303,18 +303,6 @@ def _say_table(records: list[Record], columns: list[str] | None) -> None:
     if "id" not in columns:
         columns, paths = ["id", *columns], [("id",), *paths]
     rows = [[_shown(one.find(path)) for path in paths] for one in records]
-    if not sys.stdout.isatty():
-        for row in (columns, *rows):
-            say("\t".join(cell.replace("\t", " ") for cell in row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for name in columns:
-        table.add_column(Text(name))
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
-    say(count_text(len(records), "record"))
+    say_table(columns, rows)
+    if sys.stdout.isatty():
+        say(count_text(len(records), "record"))

@@ -13,6 +13,7 @@ from holdall.cli.hs_values import entities_text
 from holdall.cli.output import complain, count_text, say, say_json
 from holdall.core.errors import HoldallError
 from holdall.haystack.copying import copy as copy_entities
+from holdall.haystack.copying_results import COUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
     from holdall.haystack.copying import CopyReport
 
 _SHOWN: Final = 20
-_COUNTS: Final = (
-    "entities",
-    "written",
-    "same",
-    "histories",
-    "samples",
-    "samples_written",
-    "commands",
-    "gone",
-)
 
 
 @hs_command
@@ -69,7 +60,7 @@ def copy(
             complain("what was copied stays: run it again to go on")
             raise
     if json:
-        counts = {name: getattr(report, name) for name in _COUNTS}
+        counts = {name: getattr(report, name) for name in COUNTS}
         failed = [{"id": one.id, "error": str(one.error)} for one in report.failed]
         say_json({**counts, "resumed": report.resumed, "failed": failed})
     else:

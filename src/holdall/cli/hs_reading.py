@@ -10,7 +10,7 @@ import typer
 from holdall.cli.haystack import FILTER_HELP, JSON, PLACE, GridFormat, hs_command, plant_at
 from holdall.cli.hs_files import codec_of
 from holdall.cli.hs_values import entities_text, json_of, markers_of, shown
-from holdall.cli.output import complain, say, say_json
+from holdall.cli.output import complain, say, say_json, say_table
 from holdall.haystack.grid import Grid
 
 if TYPE_CHECKING:
@@ -89,24 +89,6 @@ def _say_entities(rows: Sequence[Entity], tags: list[str] | None) -> None:
         columns = ["id", *(name for name in tags if name != "id")]
         cells = [[shown(row.get(name)) for name in columns] for row in rows]
     say_table(columns, cells)
-
-
-def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: for people on a terminal, and otherwise lines with tabs between cells."""
-    if not sys.stdout.isatty():
-        for row in (columns, *rows):
-            say("\t".join(cell.replace("\t", " ") for cell in row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for name in columns:
-        table.add_column(Text(name))
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
 
 
 @hs_command

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from holdall.objects.results import ObjectMeta
     from holdall.objects.transfer import Progress
@@ -31,6 +31,24 @@ def complain(problem: object) -> None:
 def say_json(value: object) -> None:
     """Print a value as one line of JSON."""
     say(msgspec.json.encode(value).decode())
+
+
+def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: for people on a terminal, and otherwise lines with tabs between cells."""
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
+            say("\t".join(cell.replace("\t", " ") for cell in row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(Text(name))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
 
 
 def size_text(size: float) -> str:

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from holdall.core.errors import Corrupt, HoldallError, InvalidConfig, PreconditionFailed
 from holdall.haystack.adapter.taking import id_of
 from holdall.haystack.adopting import same
-from holdall.haystack.copying_results import OF_ONE, CopyFailure, CopyReport
+from holdall.haystack.copying_results import COUNTS, OF_ONE, CopyFailure, CopyReport
 from holdall.haystack.copying_samples import SampleCopy
 from holdall.haystack.filter import parse_filter
 from holdall.haystack.kinds import Ref
@@ -32,16 +32,6 @@ _ASKED: Final = 100
 _SECOND: Final = timedelta(seconds=1)
 _EVERY: Final = Has(("id",))
 _COMMANDED: Final = frozenset({"writeVal", "writeLevel"})
-_COUNTS: Final = (
-    "entities",
-    "written",
-    "same",
-    "histories",
-    "samples",
-    "samples_written",
-    "commands",
-    "gone",
-)
 
 
 class _Position(Struct, omit_defaults=True):
@@ -123,7 +113,7 @@ class Copy:
             return  # of another version of Holdall: from the beginning
         report = self._report
         report.resumed = True
-        for name in _COUNTS:
+        for name in COUNTS:
             setattr(report, name, self._position.counts.get(name, 0))
         for of, text in self._position.failed:
             report.failed.append(CopyFailure(of, HoldallError(text, reference=of)))
@@ -174,7 +164,7 @@ class Copy:
             position.point = position.ts = None
             done = set(ids)
             position.late = [of for of in position.late if of not in done]
-        for name in _COUNTS:
+        for name in COUNTS:
             setattr(self._report, name, getattr(self._report, name) + getattr(part, name))
         self._report.failed += part.failed
         self._tell()
@@ -291,7 +281,7 @@ class Copy:
     async def _save(self) -> None:
         report = self._report
         if not self._following:  # what follows is done again after a kill
-            self._position.counts = {name: getattr(report, name) for name in _COUNTS}
+            self._position.counts = {name: getattr(report, name) for name in COUNTS}
             self._position.failed = [(one.id, str(one.error)) for one in report.failed]
         await self._target.commit([Note(self._note, msgspec.json.encode(self._position))])
 

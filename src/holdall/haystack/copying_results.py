@@ -75,4 +75,16 @@ class CopyReport(Struct, kw_only=True):
             )
 
 
+COUNTS: Final = (
+    "entities",
+    "written",
+    "same",
+    "histories",
+    "samples",
+    "samples_written",
+    "commands",
+    "gone",
+)
+"""What of it are counts."""
+
 OnProgress: TypeAlias = "Callable[[CopyReport], object]"

@@ -11,10 +11,11 @@ from holdall.core.errors import InvalidConfig
 from holdall.core.runtime.loop import LoopRuntime
 from holdall.core.secrets import Secret
 from holdall.haystack.adapter.face import HaystackAdapter
+from holdall.haystack.stores.kept import CACHE_BYTES
 from holdall.haystack.stores.redis.entities import RedisEntities
 from holdall.haystack.stores.redis.histories import RedisHistories
 from holdall.haystack.stores.redis.server import RedisPlace
-from holdall.haystack.stores.redis.settings import CACHE_BYTES, PREFIX, RedisHaystackSettings
+from holdall.haystack.stores.redis.settings import PREFIX, RedisHaystackSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

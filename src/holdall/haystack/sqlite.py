@@ -6,13 +6,13 @@ import os
 
 from holdall.core.runtime.loop import LoopRuntime
 from holdall.haystack.adapter.face import HaystackAdapter
+from holdall.haystack.stores.kept import CACHE_BYTES
 from holdall.haystack.stores.sqlite import (
     SqliteEntities,
     SqliteHaystackSettings,
     SqliteHistories,
 )
 from holdall.haystack.stores.sqlite.file import SqliteFile
-from holdall.haystack.stores.sqlite.settings import CACHE_BYTES
 from holdall.records.backends.sqlite import SqliteRecords
 
 

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+def id_of(change: Change) -> str | None:
+    """The id of the entity that changes; None for a note."""
+    if isinstance(change, Note):
+        return None
+    if isinstance(change, (Add, Put)):
+        ref = change.entity["id"]
+        assert isinstance(ref, Ref)
+        return ref.val
+    return change.id
+
+
 class Draft:
     """Applies changes one after another, and refuses the first that cannot be.
 

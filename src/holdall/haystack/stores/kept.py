@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Entry: TypeAlias = "tuple[str, Stored, int]"
 """The id of an entity, what is stored, and how many bytes of text it was."""
 
+CACHE_BYTES: Final = 48 * 1024 * 1024
+"""The budget unless another one is set."""
 _LEFT: Final = 0.75
 _LARGE: Final = 0.25
 

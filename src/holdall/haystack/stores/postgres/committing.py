@@ -17,10 +17,9 @@ from msgspec import Struct
 
 from holdall.core.errors import Corrupt
 from holdall.haystack.codecs.hayson_reading import HaysonReading
-from holdall.haystack.kinds import Ref
 from holdall.haystack.stores.bodies import UNREADABLE, note_name, read_body
-from holdall.haystack.stores.drafts import Draft
-from holdall.haystack.stores.entities import KEPT_MICROS, Add, Note, Put, Stored, StoredNote
+from holdall.haystack.stores.drafts import Draft, id_of
+from holdall.haystack.stores.entities import KEPT_MICROS, Note, Stored, StoredNote
 from holdall.haystack.stores.postgres.keys import Keys
 from holdall.haystack.stores.postgres.reading import NOW, entries
 from holdall.haystack.stores.postgres.writing import (
@@ -96,7 +95,7 @@ def _drafted(
     Returns:
         What becomes of it; the rows and the notes as they are.
     """
-    ids = list(dict.fromkeys(of for one in changes if (of := _id_of(one)) is not None))
+    ids = list(dict.fromkeys(of for one in changes if (of := id_of(one)) is not None))
     names = [one.name for one in changes if isinstance(one, Note)]
     rows: dict[str, Row] = {}
     notes: dict[str, StoredNote] = {}
@@ -147,16 +146,6 @@ def _still_expected(place: Place, changes: Sequence[Change]) -> Steps[bool]:
 
 def _plain(name: bytes) -> str:
     return name.decode("utf-8", "surrogatepass")
-
-
-def _id_of(change: Change) -> str | None:
-    if isinstance(change, Note):
-        return None
-    if isinstance(change, (Add, Put)):
-        ref = change.entity["id"]
-        assert isinstance(ref, Ref)
-        return ref.val
-    return change.id
 
 
 def _rows(place: Place, where: str, values: Sequence[Any]) -> Steps[dict[str, Row]]:

@@ -18,6 +18,7 @@ from holdall.haystack.kinds import is_name
 from holdall.haystack.stores.keys import DEEPEST
 from holdall.haystack.stores.postgres import leaves
 from holdall.haystack.stores.postgres.leaves import NUMBERS, PRESENT, Leaf, Params
+from holdall.haystack.stores.sizes import is_small
 from holdall.records.predicate import (
     And,
     Between,
@@ -99,24 +100,12 @@ def compile_condition(node: Node, place: Place, *, numbers: bool = True) -> Comp
         numbers: Whether all numbers are as doubles hold them; if not, none is compared by SQL.
     """
     compiling = _Compiling(place, numbers=numbers)
-    made = compiling.condition(node) if _is_small(node) else _UNSURE
+    made = (
+        compiling.condition(node)
+        if is_small(node, deepest=_DEEPEST, most=_MOST, weight=leaves.weight)
+        else _UNSURE
+    )
     return Compiled(made.sql, made.select, compiling.params, made.exact, frozenset(compiling.odd))
-
-
-def _is_small(node: Node) -> bool:
-    pending, count = [(node, 1)], 0
-    while pending:
-        one, depth = pending.pop()
-        count += 1
-        if depth > _DEEPEST or count > _MOST:
-            return False
-        if isinstance(one, (And, Or)):
-            pending.extend((part, depth + 1) for part in one.nodes)
-        elif isinstance(one, Not):
-            pending.append((one.node, depth + 1))
-        elif isinstance(one, (In, NotIn)):
-            count += leaves.weight(one.values)
-    return count <= _MOST
 
 
 class _Compiling:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
 
 from msgspec import Struct
 
 from holdall.core.errors import InvalidConfig
 from holdall.core.secrets import Secret
+from holdall.haystack.stores.kept import CACHE_BYTES
 from holdall.records.backends.postgres.settings import PostgresSettings, check
-
-CACHE_BYTES: Final = 48 * 1024 * 1024
 
 
 class PostgresHaystackSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, final
 import msgspec
 
 from holdall.haystack.codecs.hayson_writing import HaysonWriting
-from holdall.haystack.kinds import Ref
 from holdall.haystack.stores.bodies import note_name, write_body
-from holdall.haystack.stores.drafts import Draft
+from holdall.haystack.stores.drafts import Draft, id_of
 from holdall.haystack.stores.entities import Add, Delete, Note, Put, Stored, StoredNote
 from holdall.haystack.stores.redis.tokens import Entry
 
@@ -26,17 +25,6 @@ ANY, THERE, _NEW = -1, -2, -3
 """What is expected of an entity that may be as it is: nothing, or that there is one."""
 _NOTHING: Final[Mapping[str, Any]] = {}
 _pack = msgspec.msgpack.Encoder().encode
-
-
-def id_of(change: Change) -> str | None:
-    """The id of the entity that changes; None for a note."""
-    if isinstance(change, Note):
-        return None
-    if isinstance(change, (Add, Put)):
-        ref = change.entity["id"]
-        assert isinstance(ref, Ref)
-        return ref.val
-    return change.id
 
 
 @final

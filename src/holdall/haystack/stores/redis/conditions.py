@@ -28,6 +28,7 @@ from holdall.haystack.stores.redis.tokens import (
     token_of,
     unit_token,
 )
+from holdall.haystack.stores.sizes import is_small
 from holdall.records.predicate import (
     And,
     Between,
@@ -66,23 +67,7 @@ _HIGH: Final = {"lt": "(", "le": ""}
 
 def tree_of(node: Node) -> Tree:
     """The tree of a condition."""
-    return _tree(node) if _is_small(node) else UNSURE
-
-
-def _is_small(node: Node) -> bool:
-    pending, count = [(node, 1)], 0
-    while pending:
-        one, depth = pending.pop()
-        count += 1
-        if depth > _DEEPEST or count > _MOST:
-            return False
-        if isinstance(one, (And, Or)):
-            pending.extend((part, depth + 1) for part in one.nodes)
-        elif isinstance(one, Not):
-            pending.append((one.node, depth + 1))
-        elif isinstance(one, (In, NotIn)):
-            count += len(one.values)
-    return count <= _MOST
+    return _tree(node) if is_small(node, deepest=_DEEPEST, most=_MOST) else UNSURE
 
 
 def _tree(node: Node) -> Tree:

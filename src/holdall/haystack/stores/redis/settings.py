@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from holdall.core.errors import InvalidConfig
 from holdall.core.secrets import Secret
+from holdall.haystack.stores.kept import CACHE_BYTES
 from holdall.objects.backends.redis.settings import RedisSettings, checked
 
 if TYPE_CHECKING:
     from holdall.core.reference import Reference
 
-CACHE_BYTES: Final = 48 * 1024 * 1024
 PREFIX: Final = "holdall:hs"
 _LONGEST: Final = 100
 

@@ -6,10 +6,9 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from holdall.haystack.codecs.hayson_writing import HaysonWriting
-from holdall.haystack.kinds import Ref
 from holdall.haystack.stores.bodies import note_name, write_body
-from holdall.haystack.stores.drafts import Draft
-from holdall.haystack.stores.entities import KEPT_MICROS, Add, Note, Put
+from holdall.haystack.stores.drafts import Draft, id_of
+from holdall.haystack.stores.entities import KEPT_MICROS, Note
 from holdall.haystack.stores.keys import Rows
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def write_commit(snapshot: Snapshot, changes: Sequence[Change], due: int | None)
         AlreadyExists, NotFound, PreconditionFailed: See `EntityStore.commit`.
     """
     number = snapshot.number + 1
-    ids = list(dict.fromkeys(of for one in changes if (of := _id_of(one)) is not None))
+    ids = list(dict.fromkeys(of for one in changes if (of := id_of(one)) is not None))
     known = snapshot.numbers_of(ids)
     stored = dict(zip(known, _stored(snapshot, list(known.values())), strict=True))
     names = [one.name for one in changes if isinstance(one, Note)]
@@ -45,16 +44,6 @@ def write_commit(snapshot: Snapshot, changes: Sequence[Change], due: int | None)
         (number, snapshot.due, snapshot.forgotten, snapshot.next),
     )
     return list(known.values())
-
-
-def _id_of(change: Change) -> str | None:
-    if isinstance(change, Note):
-        return None
-    if isinstance(change, (Add, Put)):
-        ref = change.entity["id"]
-        assert isinstance(ref, Ref)
-        return ref.val
-    return change.id
 
 
 def _stored(snapshot: Snapshot, numbers: list[int]) -> list[Stored]:

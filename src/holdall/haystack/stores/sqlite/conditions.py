@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from holdall.haystack.kinds import is_name
 from holdall.haystack.stores.keys import DEEPEST
+from holdall.haystack.stores.sizes import is_small
 from holdall.haystack.stores.sqlite import leaves
 from holdall.haystack.stores.sqlite.leaves import EXACT, NARROW, NUMBERS, PRESENT, Leaf
 from holdall.records.predicate import (
@@ -108,23 +109,15 @@ def compile_condition(node: Node, names: Names, *, pointed: bool = False) -> Con
         names: What the tables know, in the transaction in which the statement will run.
         pointed: Whether a comparison that is not pointed gives way to a wider one that is.
     """
-    return _Compiling(names, pointed=pointed).condition(node) if _is_small(node) else _UNSURE
+    return (
+        _Compiling(names, pointed=pointed).condition(node)
+        if is_small(node, deepest=_DEEPEST, most=_MOST, weight=_weight)
+        else _UNSURE
+    )
 
 
-def _is_small(node: Node) -> bool:
-    pending, count = [(node, 1)], 0
-    while pending:
-        one, depth = pending.pop()
-        count += 1
-        if depth > _DEEPEST or count > _MOST:
-            return False
-        if isinstance(one, (And, Or)):
-            pending.extend((part, depth + 1) for part in one.nodes)
-        elif isinstance(one, Not):
-            pending.append((one.node, depth + 1))
-        elif isinstance(one, (In, NotIn)) and leaves.one_of(one.values) is None:
-            count += len(one.values)
-    return count <= _MOST
+def _weight(values: Sequence[Any]) -> int:
+    return len(values) if leaves.one_of(values) is None else 0
 
 
 class _Compiling:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from msgspec import Struct
 
 from holdall.core.errors import InvalidConfig
+from holdall.haystack.stores.kept import CACHE_BYTES
 from holdall.records.backends.sqlite.settings import SqliteRecordSettings, check_settings
-
-CACHE_BYTES: Final = 48 * 1024 * 1024
 
 
 class SqliteHaystackSettings(Struct, frozen=True, forbid_unknown_fields=True):
