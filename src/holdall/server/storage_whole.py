@@ -69,10 +69,9 @@ class WholeStorage(Storage):
         by_id.update(items)
         if sum(map(len, items.values())) > _INLINE:
             points = await self.points(list(items))
-            # Checking many takes a while, in which others shall be answered. Rows of a grid are
-            # shown through proxies, which cost more than a copy.
+            # Checking many takes a while, in which others shall be answered.
             taken = await asyncio.to_thread(
-                lambda: [take(point, list(map(dict, items[point.id]))) for point in points]
+                lambda: [take(point, items[point.id]) for point in points]
             )
             if not any(one.removed for one in taken):
                 for point, one in zip(points, taken, strict=True):
