@@ -11,7 +11,9 @@ import msgspec
 from holdall.core.errors import Corrupt, InvalidQuery
 from holdall.records.encoding import from_plain, to_plain
 from holdall.records.paths import ABSENT
+from holdall.records.record import check_id
 from holdall.records.stored import reader
+from holdall.records.values import adopt
 
 if TYPE_CHECKING:
     from holdall.records.query import Query
@@ -39,8 +41,10 @@ def read_token(query: Query, token: str) -> tuple[Any, ...]:
     try:
         body = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         digest, values = msgspec.msgpack.decode(body, type=tuple[str, list[Any]])
-        read = tuple(ABSENT if value is None else from_plain(value[0]) for value in values)
+        read = tuple(ABSENT if value is None else _unmarked(value) for value in values)
+        check_id(read[-1])
     except (
+        AttributeError,
         ValueError,
         TypeError,
         LookupError,
@@ -51,9 +55,12 @@ def read_token(query: Query, token: str) -> tuple[Any, ...]:
         raise InvalidQuery(f"{token[:40]!r} is no token of a page") from error
     if digest != _digest(query) or len(read) != len(query.sorts) + 1:
         raise InvalidQuery("the token is one of another query: filter and sort must be the same")
-    if not isinstance(read[-1], str):
-        raise InvalidQuery(f"{token[:40]!r} is no token of a page")
     return read
+
+
+def _unmarked(value: list[Any]) -> Any:
+    # Whoever hands a token in may have made it.
+    return adopt(from_plain(value[0]), "the token")
 
 
 def _marked(value: Any) -> Any:

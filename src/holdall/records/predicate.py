@@ -258,7 +258,9 @@ def like_expression(node: Like) -> re.Pattern[str]:
     Raises:
         InvalidQuery: The pattern ends with a lone backslash.
     """
-    pieces: list[str] = []
+    # Between two `%` stands what is looked for from left to right; the first place where it is
+    # found is as good as any other. Whoever tries the others too takes for ever.
+    parts: list[list[str]] = [[]]
     letters = iter(node.pattern)
     for letter in letters:
         if letter == "\\":
@@ -268,11 +270,16 @@ def like_expression(node: Like) -> re.Pattern[str]:
                     f"{show_path(node.path)} like {node.pattern!r} ends with a backslash: "
                     "write two for one"
                 )
-            pieces.append(re.escape(following))
+            parts[-1].append(re.escape(following))
+        elif letter == "%":
+            parts.append([])
         else:
-            pieces.append({"%": ".*", "_": "."}.get(letter) or re.escape(letter))
+            parts[-1].append("." if letter == "_" else re.escape(letter))
+    first, *others = ("".join(part) for part in parts)
+    between = "".join(f"(?>.*?{part})" for part in others[:-1] if part)
+    last = f".*{others[-1]}" if others else ""
     flags = re.DOTALL | (re.IGNORECASE if node.ignore_case else 0)
-    return re.compile("".join(pieces), flags)
+    return re.compile(f"{first}{between}{last}", flags)
 
 
 def matches(node: Node, row: Row, reader: Callable[[Path], Callable[[Row], Any]]) -> bool:

@@ -199,7 +199,7 @@ class _Parser:
         if token.kind == "text":
             value: Any = re.sub(r"\\(.)", r"\1", token.text[1:-1], flags=re.DOTALL)
         elif token.kind == "number":
-            value = int(token.text) if token.text.lstrip("+-").isdecimal() else float(token.text)
+            value = self._number(token)
         elif token.kind == "time":
             value = self._time(token)
         elif token.kind == "word" and token.text.lower() in _VALUES:
@@ -208,6 +208,14 @@ class _Parser:
             raise self._expected("a value: 'text' in quotes, a number, a date, true, false or null")
         self._next()
         return value
+
+    def _number(self, token: _Token) -> int | float:
+        if not token.text.lstrip("+-").isdecimal():
+            return float(token.text)
+        try:
+            return int(token.text)
+        except ValueError as error:  # Python reads only so many digits
+            raise self._error(token.at, f"this number has {len(token.text):,} digits") from error
 
     def _time(self, token: _Token) -> date | datetime:
         try:
