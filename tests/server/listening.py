@@ -9,6 +9,8 @@ from typing import Any
 
 import uvicorn
 
+from holdall.server.live.wire import BoundedWebSocket
+
 
 class _Told(uvicorn.Server):
     """A server that says when it answers, and ends at once where it is told to."""
@@ -36,7 +38,7 @@ def listening(app: Any, **settings: Any) -> Iterator[str]:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as sock:
         sock.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            app, ws="none", lifespan="on", log_config=None, access_log=False, **settings
+            app, ws=BoundedWebSocket, lifespan="on", log_config=None, access_log=False, **settings
         )
         server = _Told(config)
         thread = threading.Thread(target=server.run, args=([sock],))

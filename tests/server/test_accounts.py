@@ -3,20 +3,33 @@
 import asyncio
 import os
 import re
+import secrets
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import pytest
 
-from holdall.core.errors import AlreadyExists, Corrupt, InvalidValue, NotFound, Unavailable
+from holdall.core.errors import (
+    AlreadyExists,
+    Corrupt,
+    InvalidValue,
+    LimitExceeded,
+    NotFound,
+    Unavailable,
+)
 from holdall.haystack.sqlite import SqliteAdapter
 from holdall.server import Users
+from holdall.server.accounts import tokens
+from holdall.server.accounts.handshake import Proven
 from holdall.server.accounts.places import FilePlace, MemoryPlace, NotePlace, Place
 from holdall.server.accounts.roles import Role
 from holdall.server.accounts.scram import Credentials
 from holdall.server.accounts.throttle import FREE, LONGEST, Throttle, network
 from holdall.server.accounts.tokens import MOST_OF_A_USER, Sessions
+from holdall.server.accounts.users import Account
 from server.asking import ITERATIONS
 
 T = TypeVar("T")
@@ -201,21 +214,164 @@ def test_two_accounts_with_one_password_have_nothing_in_common() -> None:
     assert one.stored_key != other.stored_key
 
 
+def proven() -> Proven:
+    """A handshake that went well."""
+    return Proven("v=", secrets.token_hex(8), time.time() + 60)
+
+
+async def with_alice(users: Users) -> Account:
+    return await users.add("alice", PASSWORD)
+
+
 def test_a_user_has_a_bounded_number_of_sessions_and_pushes_nobody_out() -> None:
-    sessions = Sessions(60)
-    mine = sessions.open("alice", "x")
-    theirs = [sessions.open("bob", "x") for _ in range(MOST_OF_A_USER + 1)]
-    assert sessions.find(theirs[0]) is None
-    assert sessions.find(theirs[1]) is not None
-    assert sessions.find(mine) is not None
-    assert len(sessions) == MOST_OF_A_USER + 1
+    async def opening() -> list[bool]:
+        users = Users(iterations=ITERATIONS)
+        alice, bob = await users.add("alice", PASSWORD), await users.add("bob", PASSWORD)
+        sessions = Sessions(users, 60)
+        mine = await sessions.open("alice", alice.stamp, proven())
+        theirs = [
+            await sessions.open("bob", bob.stamp, proven()) for _ in range(MOST_OF_A_USER + 1)
+        ]
+        asked = [theirs[0], theirs[1], theirs[-1], mine]
+        return [await sessions.find(str(one)) is not None for one in asked]
+
+    assert wait(opening()) == [False, True, True, True]
 
 
-def test_sessions_that_expired_are_let_go_of() -> None:
-    sessions = Sessions(0)
-    for _ in range(3):
-        sessions.open("alice", "x")
-    assert len(sessions) == 1
+def test_sessions_that_expired_are_let_go_of(tmp_path: Path) -> None:
+    users = Users.in_file(tmp_path / "accounts.json", iterations=ITERATIONS)
+
+    async def opening() -> None:
+        alice = await with_alice(users)
+        for _ in range(3):
+            await Sessions(users, 1e-9).open("alice", alice.stamp, proven())
+
+    wait(opening())
+    (kept,) = tmp_path.glob("accounts.json.sessions-*")
+    assert len(msgspec.json.decode(kept.read_bytes())["sessions"]) == 1
+
+
+def test_a_handshake_opens_one_session_in_all_processes(opened: Callable[[], Users]) -> None:
+    once = proven()
+
+    async def opening(users: Users) -> bool:
+        alice = await users.find("alice") or await with_alice(users)
+        return await Sessions(users, 60).open("alice", alice.stamp, once) is not None
+
+    one, other = opened(), opened()
+    if isinstance(one._place, MemoryPlace):
+        pytest.skip("what is in memory is seen by one process")
+    assert [does(one, opening), does(other, opening)] == [True, False]
+
+
+def test_logins_that_cannot_all_be_remembered_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "MOST_LOGINS", 2)
+
+    async def opening() -> None:
+        users = Users(iterations=ITERATIONS)
+        alice, sessions = await with_alice(users), Sessions(users, 60)
+        for _ in range(3):
+            await sessions.open("alice", alice.stamp, proven())
+
+    with pytest.raises(LimitExceeded, match="alice"):
+        wait(opening())
+
+
+@pytest.mark.parametrize("change", ["signature", "name", "short", "none"])
+def test_a_token_that_nobody_gave_out_is_told_without_asking_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    users = Users.in_file(tmp_path / "accounts.json", iterations=ITERATIONS)
+
+    async def asking() -> Account | None:
+        alice, sessions = await with_alice(users), Sessions(users, 60)
+        token = str(await sessions.open("alice", alice.stamp, proven()))
+        made = {
+            "signature": token[:64] + "0" * 64 + token[128:],
+            "name": token[:128] + b"root".hex(),
+            "short": token[:70],
+            "none": "x",
+        }
+        monkeypatch.setattr(users, "find_with", None)
+        return await sessions.find(made[change])
+
+    assert wait(asking()) is None
+
+
+def test_a_session_is_kept_for_processes_to_come(opened: Callable[[], Users]) -> None:
+    async def opening(users: Users) -> str | None:
+        return await Sessions(users, 60).open("alice", (await with_alice(users)).stamp, proven())
+
+    one, other = opened(), opened()
+    if isinstance(one._place, MemoryPlace):
+        pytest.skip("what is in memory is seen by one process")
+    token = str(does(one, opening))
+    found = does(other, lambda users: Sessions(users, 60).find(token))
+    assert found is not None
+    assert found.name == "alice"
+    does(other, lambda users: Sessions(users, 60).close(token))
+    assert does(one, lambda users: Sessions(users, 60).find(token)) is None
+
+
+@pytest.mark.parametrize("how", ["password", "removal", "removal and return"])
+def test_what_another_process_does_to_an_account_ends_its_sessions_at_once(
+    opened: Callable[[], Users], how: str
+) -> None:
+    async def opening(users: Users) -> str:
+        made = await with_alice(users)
+        return str(await Sessions(users, 60).open("alice", made.stamp, proven()))
+
+    async def changing(users: Users) -> None:
+        if how == "password":
+            await users.change_password("alice", "battery staple")
+            return
+        await users.remove("alice")
+        if how == "removal and return":
+            await with_alice(users)
+
+    one, other = opened(), opened()
+    token = does(one, opening)
+    does(other, changing)
+    assert does(one, lambda users: Sessions(users, 60).find(token)) is None
+
+
+def test_a_login_with_a_password_that_was_just_changed_elsewhere_opens_nothing(
+    place: Callable[[], Place],
+) -> None:
+    one, other = (Users(place(), iterations=ITERATIONS, fresh=3600) for _ in range(2))
+
+    async def late(users: Users) -> Account | None:
+        known = await users.find("alice")
+        assert known == old  # it has not heard of the new one
+        sessions = Sessions(users, 60)
+        return await sessions.find(str(await sessions.open("alice", known.stamp, proven())))
+
+    old = does(one, with_alice)
+    assert does(other, lambda users: users.find("alice")) == old
+    does(one, lambda users: users.change_password("alice", "battery staple"))
+    assert does(other, late) is None
+
+
+def test_a_key_that_another_process_took_away_opens_nothing_at_once(
+    opened: Callable[[], Users],
+) -> None:
+    one, other = opened(), opened()
+    key = does(one, lambda users: users.add_machine("gateway"))
+    does(other, lambda users: users.remove("gateway"))
+    assert does(one, lambda users: users.find_key(key)) is None
+
+
+def test_no_token_is_kept(tmp_path: Path) -> None:
+    users = Users.in_file(tmp_path / "accounts.json", iterations=ITERATIONS)
+
+    async def opening() -> str:
+        return str(
+            await Sessions(users, 60).open("alice", (await with_alice(users)).stamp, proven())
+        )
+
+    token = wait(opening())
+    kept = b"".join((tmp_path / name).read_bytes() for name in os.listdir(tmp_path))
+    assert token[:64].encode() not in kept
 
 
 def test_pauses_grow_up_to_half_a_minute() -> None:

@@ -95,7 +95,7 @@ class Waiting(Place):
         await asyncio.sleep(0)  # others go on meanwhile
         return await self._behind.load()
 
-    async def save(self, document: bytes, version: str) -> None:
+    async def save(self, document: bytes | None, version: str) -> None:
         await self._behind.save(document, version)
 
 

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator, Mapping
 
+    from holdall.cli.serving_workers import Serving
     from holdall.haystack.adapter.face import HaystackAdapter
     from holdall.server.accounts.users import Users
 
 _FILE: Final = "haystack.db"
 _SQLITE: Final = (".db", ".sqlite", ".sqlite3")
-_SHUTDOWN: Final = 30
+_MEMORY: Final = frozenset({"memory", "mem"})
 _BACKLOG: Final = 2048
 URL_HELP = (
     "Where the entities are: an address, or a file of SQLite (plant.db). Without it: "
@@ -52,14 +53,12 @@ class Choice(Struct, frozen=True):
     @property
     def shown(self) -> str:
         """The address without what may be a secret."""
-        scheme, _, rest = self.url.partition("://")
-        place = rest.partition("?")[0]
-        return f"{scheme}://{place.rpartition('@')[2]}"
+        return _shown(self.url)
 
     @property
     def is_memory(self) -> bool:
         """Whether it ends with this process."""
-        return self.url.partition("://")[0].lower() in {"memory", "mem"}
+        return self.url.partition("://")[0].lower() in _MEMORY
 
 
 @command
@@ -81,8 +80,26 @@ def serve(
         str | None,
         typer.Option(help="Addresses of proxies that tell for whom they ask, with commas."),
     ] = None,
+    objects: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HOLDALL_OBJECTS", help="Objects to serve too: an address, or a folder."
+        ),
+    ] = None,
+    records: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HOLDALL_RECORDS",
+            help="Records to serve too: an address, or a file of SQLite.",
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="How many processes serve.")] = 1,
+    drain: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds to serve on, not ready, after being told to end."),
+    ] = 0.0,
     debug: Annotated[bool, typer.Option("--debug", help="Tell clients where it failed.")] = False,
-) -> None:
+) -> int:
     """Serve entities and histories over HTTP, as the Haystack HTTP API.
 
     Without accounts only this machine may ask, and the server listens nowhere else. Where
@@ -94,12 +111,17 @@ def serve(
       holdall serve plant.db
       holdall user add plant.db alice --role admin
       holdall serve plant.db --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem
+      holdall serve redis://db --workers 4 --objects s3://files --records postgresql://db/plant
     """
     import asyncio
 
-    from holdall.server import ServerConfig, create_fastapi_app
+    from holdall.cli.serving_workers import Serving, run_many, run_one, users_of
 
+    _check_installed()
     choice = chosen(url, os.environ)
+    places = [one for one in (objects, records) if one is not None]
+    if workers > 1:
+        _check_shared([choice.url, *places])
     adapter = holdall.open_adapter(choice.url)
     accounts = users_of(adapter, users)
     # Another adapter than the one that is served: what waited on one loop does not on the next.
@@ -115,17 +137,73 @@ def serve(
     _check_proxies(proxy)
     if not tls and not _is_loopback(host):
         complain("without --tls-cert everybody on the way reads what is sent, tokens too")
+    serving = Serving(
+        url=choice.url,
+        objects=None if objects is None else _place(objects),
+        records=None if records is None else _place(records, sqlite=True),
+        users=users,
+        name=name,
+        debug=debug,
+        tls=tls,
+        proxy=proxy,
+        drain=drain,
+    )
+    _try_out(serving)
     with _listening(host, port) as sock:
         shown = f"[{host}]" if ":" in host else host
-        at = f"{'https' if tls else 'http'}://{shown}:{sock.getsockname()[1]}/api/"
-        say(f"Serving {choice.shown} ({choice.why}) at {at}")
+        at = f"{'https' if tls else 'http'}://{shown}:{sock.getsockname()[1]}"
+        by = "" if workers == 1 else f" by {workers} workers"
+        say(f"Serving {choice.shown} ({choice.why}){by} at {at}/api/")
+        for what, place in (("objects", objects), ("records", records)):
+            if place is not None:
+                say(f"Serving the {what} of {_shown(place)} at {at}/{what}")
         if not known:
             say("There are no accounts: only this machine may ask. 'holdall user add' makes one.")
         sys.stdout.flush()
-        app = create_fastapi_app(
-            adapter, users=accounts, config=ServerConfig(name=name, debug=debug)
-        )
-        _run(app, sock, tls, proxy)
+        if workers > 1:
+            return run_many(serving, sock, workers)
+        run_one(serving, sock, adapter=adapter)
+    return 0
+
+
+def _check_installed() -> None:
+    from importlib import import_module
+
+    try:
+        for name in ("holdall.server.app", "holdall.server.live.wire"):
+            import_module(name)
+    except ModuleNotFoundError as error:
+        raise InvalidConfig(
+            f"{error.name} is not installed: pip install 'holdall[server]'"
+        ) from error
+
+
+def _check_shared(places: list[str]) -> None:
+    """Refuse what each worker would have for itself."""
+    for place in places:
+        if place.partition("://")[0].lower() in _MEMORY:
+            raise InvalidConfig(
+                f"{_shown(place)} lives in one process, and each of several workers would have its "
+                "own: serve it with --workers 1, or another store"
+            )
+
+
+def _place(text: str, *, sqlite: bool = False) -> str | Path:
+    """What opens a store: an address, the path of a folder or configuration, a file of SQLite."""
+    if not text:  # what a script left empty must not mean the working folder
+        raise InvalidConfig("an address is empty; write . for this folder")
+    if "://" in text:
+        return text
+    path = Path(os.path.abspath(os.path.expanduser(text)))
+    return f"sqlite:///{path}" if sqlite and text.endswith(_SQLITE) else path
+
+
+def _shown(place: str) -> str:
+    """An address without what may be a secret; a path as it is."""
+    if "://" not in place:
+        return place
+    scheme, _, rest = place.partition("://")
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
 
 
 def chosen(url: str | None, environment: Mapping[str, str]) -> Choice:
@@ -143,16 +221,6 @@ def chosen(url: str | None, environment: Mapping[str, str]) -> Choice:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     path = os.path.join(os.path.abspath(folder), _FILE)
     return Choice(f"sqlite:///{path}", "neither TIMESCALE_DSN nor REDIS_URL is set")
-
-
-def users_of(adapter: HaystackAdapter, file: Path | None) -> Users:
-    """The accounts of a store, or those in a file."""
-    from holdall.server.accounts.places import NotePlace
-    from holdall.server.accounts.users import Users
-
-    if file is not None:
-        return Users.in_file(file.expanduser())
-    return Users(NotePlace(adapter.stores[0]))
 
 
 async def _ready(adapter: HaystackAdapter, users: Users, *, close: bool) -> bool:
@@ -176,6 +244,16 @@ async def _ready(adapter: HaystackAdapter, users: Users, *, close: bool) -> bool
     finally:
         if close:
             await adapter.close()
+
+
+def _try_out(serving: Serving) -> None:
+    """Open objects and records once, so that a wrong address is told before anything is served."""
+    import asyncio
+
+    if serving.objects is not None:
+        asyncio.run(holdall.open_async(serving.objects).close())
+    if serving.records is not None:
+        asyncio.run(holdall.open_database_async(serving.records).close())
 
 
 def _is_loopback(host: str) -> bool:
@@ -244,39 +322,3 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             why = error.strerror if isinstance(error, OSError) else error
             raise InvalidConfig(f"cannot listen at {host}:{port}: {why}") from error
         yield sock
-
-
-def _run(app: Any, sock: socket.socket, tls: dict[str, Any], proxy: str | None) -> None:
-    import gc
-    import logging
-
-    import uvicorn
-
-    from holdall.server.connections import protocol
-    from holdall.server.logs import JsonLines
-
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    for logger, level in (("holdall.server", logging.INFO), ("uvicorn", logging.WARNING)):
-        logging.getLogger(logger).addHandler(handler)
-        logging.getLogger(logger).setLevel(level)
-    config = uvicorn.Config(
-        app,
-        lifespan="on",
-        http=protocol(),
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=proxy is not None,
-        forwarded_allow_ips=proxy,
-        timeout_graceful_shutdown=_SHUTDOWN,
-        **tls,
-    )
-    # A large grid is hundreds of thousands of objects, none of them in a cycle: going through them
-    # again and again would take a third of the time.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    # It finishes what it began before it hands the interrupt on, which is how serving ends.
-    with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run([sock])

@@ -11,7 +11,8 @@ import typer
 import holdall
 from holdall.cli.app import app, command_of
 from holdall.cli.output import say, say_json
-from holdall.cli.serving import USERS, chosen, users_of
+from holdall.cli.serving import USERS, chosen
+from holdall.cli.serving_workers import users_of
 from holdall.core.errors import InvalidConfig
 from holdall.core.secrets import Secret
 

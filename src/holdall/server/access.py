@@ -17,18 +17,17 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
 
-from holdall.core.errors import AlreadyExists, HoldallError, Unauthenticated
+from holdall.core.errors import AlreadyExists, HoldallError, LimitExceeded, Unauthenticated
 from holdall.server.accounts.handshake import Handshakes
 from holdall.server.accounts.roles import Caller, Role
 from holdall.server.accounts.scram import HASH, decoded_text, encoded
 from holdall.server.accounts.throttle import Throttle
 from holdall.server.accounts.tokens import Sessions
-from holdall.server.accounts.users import same_stamp
 from holdall.server.errors import HttpFault, fault_response
 from holdall.server.logs import LOG, request_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -41,6 +40,7 @@ _FORWARDED = re.compile(
     rb"forwarded|via|x-forwarded-.*|x-original-.*|x-real-ip|.*-client-ip|.*-connecting-ip"
 )
 _LONGEST_HEADER: Final = 8192
+_IN_PROTOCOL: Final = "holdall.bearer."
 _PARAMETER = re.compile(r"\s*([A-Za-z]+)\s*=\s*([^\s,]*)\s*")
 _WRONG: Final = "the name or the password is wrong"
 
@@ -55,7 +55,7 @@ class Door:
 
     def __init__(self, users: Users, session: float) -> None:
         self.users = users
-        self.sessions = Sessions(session)
+        self.sessions = Sessions(users, session)
         self._throttle = Throttle()
         self._handshakes: Handshakes | None = None
         self._had_accounts = False
@@ -84,28 +84,41 @@ class Door:
                 "loopback address, without a proxy and from no page of another server; "
                 "'holdall user add' makes an account",
             )
-        header = _header(scope, b"authorization")
+        header = _header(scope, b"authorization") or _offered(scope)
         scheme, _, rest = header.partition(" ")
         try:
             if scheme.lower() == "bearer":
                 return await self._bearer(rest)
             if scheme.lower() in {"hello", "scram"}:
-                if scope["method"] != "GET":
+                if scope.get("method", "GET") != "GET":
                     raise HttpFault(400, "the handshake takes GET")
                 return await self._handshake(scheme.lower(), _parameters(rest), address_of(scope))
         except Unauthenticated as error:
             raise HttpFault(403, str(error)) from error
+        except LimitExceeded as error:
+            raise HttpFault(429, str(error), {"Retry-After": "60"}) from error
         raise HttpFault(401, "log in: begin with 'Authorization: HELLO username=…'", _CHALLENGE)
+
+    async def close(self, caller: Caller) -> None:
+        """End the session of a caller, where it has one.
+
+        Raises:
+            HttpFault: It cannot be ended now.
+        """
+        if not caller.session:
+            return
+        try:
+            await self.sessions.close(caller.session)
+        except HoldallError as error:
+            raise _unreadable(error, "the session was not ended") from error
 
     async def _bearer(self, rest: str) -> Caller:
         token = _parameters(rest).get("authtoken", rest.strip())
         machine = await self.users.find_key(token)
         if machine is not None:
             return Caller(machine.name, Role.named(machine.role))
-        session = self.sessions.find(token)
-        account = None if session is None else await self.users.find(session.name)
-        if session is None or account is None or not same_stamp(account.stamp, session.stamp):
-            self.sessions.close(token)
+        account = await self.sessions.find(token)
+        if account is None:
             raise HttpFault(401, "the token expired, was closed, or never was: log in", _CHALLENGE)
         return Caller(account.name, Role.named(account.role), token)
 
@@ -140,8 +153,10 @@ class Door:
                 self._throttle.failed(name, address)
                 raise HttpFault(403, _WRONG)
             self._throttle.succeeded(name, address)
-            bearer = self.sessions.open(name, account.stamp)
-            info = f"authToken={bearer}, hash={HASH}, data={encoded(proven, padded=padded)}"
+            bearer = await self.sessions.open(name, account.stamp, proven)
+            if bearer is None:  # somebody overheard it
+                raise HttpFault(403, _WRONG)
+            info = f"authToken={bearer}, hash={HASH}, data={encoded(proven.answer, padded=padded)}"
             return Response(headers={"Authentication-Info": info})
         answer = handshakes.first(token, message, credentials)
         return _challenge(data=encoded(answer, padded=padded), handshakeToken=token, hash=HASH)
@@ -158,18 +173,17 @@ class Gate:
     Args:
         app: What answers.
         door: Who may.
+        public: Paths for which nobody is asked who they are.
     """
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
+    def __init__(self, app: ASGIApp, door: Door, public: Collection[str] = ()) -> None:
         self._app = app
         self._door = door
+        self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
+        if scope["type"] == "lifespan" or scope["path"] in self._public:
             await self._app(scope, receive, send)
-            return
-        if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1008})
             return
         caller: Caller | Response
         try:
@@ -177,10 +191,7 @@ class Gate:
         except HttpFault as fault:
             caller = fault_response(fault)
         except HoldallError as error:
-            number = request_id.get()
-            LOG.error("the accounts cannot be read", extra={"request": number}, exc_info=error)
-            message = f"who may ask cannot be read now; the log has more under {number}"
-            caller = fault_response(HttpFault(503, message, {"Retry-After": "5"}))
+            caller = fault_response(_unreadable(error, "who may ask cannot be read now"))
         if isinstance(caller, Caller):
             scope.setdefault("state", {})["caller"] = caller
             await self._app(scope, receive, send)
@@ -235,6 +246,14 @@ def _header(scope: Scope, name: bytes) -> str:
     return ""
 
 
+def _offered(scope: Scope) -> str:
+    """What stands for the header where a browser opens a WebSocket, and can set none."""
+    for name in scope.get("subprotocols", ()):
+        if name.startswith(_IN_PROTOCOL):
+            return f"Bearer {name.removeprefix(_IN_PROTOCOL)}"
+    return ""
+
+
 def _parameters(text: str) -> dict[str, str]:
     """The parameters of a header, which have no quotes here; names in lower case."""
     found = (_PARAMETER.fullmatch(part) for part in text.split(","))
@@ -252,6 +271,14 @@ def _challenge(**parameters: str) -> Response:
     # Clients look for a parameter by its place: `data` first, then the token, then the hash.
     text = ", ".join(f"{name}={value}" for name, value in parameters.items())
     return Response(status_code=401, headers={"WWW-Authenticate": f"SCRAM {text}"})
+
+
+def _unreadable(error: HoldallError, what: str) -> HttpFault:
+    """What is answered where the store of the accounts fails; the log alone has its address."""
+    number = request_id.get()
+    LOG.error("the accounts cannot be read", extra={"request": number}, exc_info=error)
+    message = f"{what}; the log has more under {number}"
+    return HttpFault(503, message, {"Retry-After": "5"})
 
 
 async def first_admin(users: Users, name: str | None, password: str | None) -> bool:

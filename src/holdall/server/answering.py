@@ -93,10 +93,11 @@ async def guarded(
     except HttpFault:
         raise
     except Exception as error:  # noqa: BLE001 (whatever it is, the standard wants a grid)
-        return error_response(_error_grid(error, config), codec)
+        return error_response(error_grid(error, config), codec)
 
 
-def _error_grid(error: Exception, config: ServerConfig) -> Grid:
+def error_grid(error: Exception, config: ServerConfig) -> Grid:
+    """The grid that tells an error to a client, and to the log what the client is not told."""
     number = request_id.get()
     if isinstance(error, HoldallError):
         dis = str(error)

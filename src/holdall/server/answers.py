@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from holdall.haystack.codecs.contract import Codec
 
-_INLINE: Final = 100
+INLINE: Final = 100
+"""Rows that are encoded at once; more of them in a thread."""
 _WHOLE: Final = 5_000
 _PIECE: Final = 256 * 1024  # bytes that are sent at once, about
 _NAMELESS: Final = frozenset({"trio", "csv"})  # no tags about the grid
@@ -71,17 +72,25 @@ async def response(answer: Answer | Streamed | Grid, codec: Codec) -> Response:
     Raises:
         CodecError: The format cannot carry it.
     """
+    made, size = pieces(answer, codec)
+    if size is None or size > _WHOLE:
+        return await _streaming(made, codec)
+    if size <= INLINE:
+        return _whole(b"".join(made), codec)
+    return _whole(await to_thread.run_sync(b"".join, made), codec)
+
+
+def pieces(answer: Answer | Streamed | Grid, codec: Codec) -> tuple[Iterator[bytes], int | None]:
+    """The bytes of an answer, and of how many rows they are; None where nobody knows.
+
+    Those of which nobody knows are gone through in a thread of anyio, which asks the loop for more.
+    """
+    if isinstance(answer, Streamed):
+        rows = _pulled(answer.pages)
+        return codec.encode_rows(Head(answer.meta, answer.cols), rows), None
     if isinstance(answer, Grid):
         answer = Answer(answer.rows, answer.meta, answer.cols)
-    if isinstance(answer, Streamed):
-        rows: Iterable[Row] = _pulled(answer.pages)
-        made = codec.encode_rows(Head(answer.meta, answer.cols), rows)
-        return await _streaming(made, codec)
-    if len(answer.rows) <= _INLINE:
-        return _whole(b"".join(_made(answer, codec)), codec)
-    if len(answer.rows) <= _WHOLE:
-        return _whole(await to_thread.run_sync(b"".join, _made(answer, codec)), codec)
-    return await _streaming(_made(answer, codec), codec)
+    return _made(answer, codec), len(answer.rows)
 
 
 def error_response(grid: Grid, codec: Codec) -> Response:

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Final
 
 from anyio import to_thread
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
 from holdall import __version__
 from holdall.haystack.codecs.media import codecs
 from holdall.haystack.zones import zone
+from holdall.objects.async_data_store import AsyncDataStore
 from holdall.server.access import Door, Gate, first_admin
-from holdall.server.accounts.roles import Role
 from holdall.server.accounts.users import Users
-from holdall.server.answering import caller_of, codec_wanted, guarded, perform
 from holdall.server.config import ServerConfig
 from holdall.server.errors import HttpFault, fault_response
-from holdall.server.loading import load
+from holdall.server.live.routes import add_live
 from holdall.server.logs import RequestLog
-from holdall.server.ops.registry import OPS
+from holdall.server.objects.routes import add_objects
+from holdall.server.observing.figures import figures_of
+from holdall.server.observing.routes import PUBLIC, add_observing
+from holdall.server.ops.routes import add_ops
+from holdall.server.records.routes import add_records
 from holdall.server.storage import storage_of
+from holdall.server.welcome import add_welcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from prometheus_client import CollectorRegistry
+    from starlette.responses import Response
 
     from holdall.haystack.adapter.protocol import StorageAdapter
+    from holdall.records.async_database import AsyncDatabase
     from holdall.server.actions import Action
-    from holdall.server.ops.contract import Op
 
 ADMIN: Final = "HOLDALL_ADMIN"
 ADMIN_PASSWORD: Final = "HOLDALL_ADMIN_PASSWORD"  # noqa: S105 (the name of a variable)
@@ -39,42 +46,55 @@ ADMIN_PASSWORD: Final = "HOLDALL_ADMIN_PASSWORD"  # noqa: S105 (the name of a va
 def create_fastapi_app(
     storage: StorageAdapter,
     *,
+    data_store: AsyncDataStore | None = None,
+    database: AsyncDatabase | None = None,
     users: Users | None = None,
     config: ServerConfig | None = None,
     actions: Mapping[str, Action] | None = None,
+    registry: CollectorRegistry | None = None,
 ) -> FastAPI:
-    """Make an application that answers the Haystack HTTP API.
+    """Make an application that answers the Haystack HTTP API, and serves objects and records.
 
-    The store is connected when the application starts, and closed when it ends. Where the
+    The stores are connected when the application starts, and closed when it ends. Where the
     environment has `HOLDALL_ADMIN` and `HOLDALL_ADMIN_PASSWORD` and there are no accounts, an
     admin of this name is made. As long as there are no accounts, only this machine may ask.
 
     Args:
         storage: What `holdall.open_adapter` answers, or anything with the ten methods of a
             `StorageAdapter`; that has fewer abilities, and what it lacks is told.
+        data_store: Objects, served at `/objects`; what `holdall.open_async` answers.
+        database: Records, served at `/records`; what `holdall.open_database_async` answers.
         users: The accounts; those kept in the store unless given, and none where a store of
             others cannot keep them.
         config: Settings; the defaults unless given.
         actions: Functions for `invokeAction`, by name.
+        registry: Of `prometheus_client`, which `/metrics` shows; one of its own unless given, and
+            none where that is not installed.
 
     Raises:
-        InvalidConfig: The storage is no adapter.
+        InvalidConfig: The storage is no adapter, or the others are not for asyncio.
     """
     settings = ServerConfig() if config is None else config
     behind = storage_of(storage)
     accounts = Users(behind.accounts) if users is None else users
     known = dict(actions or {})
+    figures = figures_of(registry)
+    served = data_store
+    if figures is not None and isinstance(data_store, AsyncDataStore):
+        served = figures.measured(data_store)
+    parts: list[Callable[[], AbstractAsyncContextManager[None]]] = []
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         codecs()  # imported before somebody waits for one
         await to_thread.run_sync(zone, "New_York")  # the names of zones are a walk through files
-        await behind.connect()
-        try:
+        async with AsyncExitStack() as running:
+            running.push_async_callback(behind.close)
+            await behind.connect()
             await first_admin(accounts, os.environ.get(ADMIN), os.environ.get(ADMIN_PASSWORD))
+            for part in parts:
+                await running.enter_async_context(part())
             yield
-        finally:
-            await behind.close()
 
     app = FastAPI(
         title=settings.name,
@@ -85,75 +105,19 @@ def create_fastapi_app(
         redirect_slashes=False,
     )
     door = Door(accounts, settings.session)
-    app.add_middleware(Gate, door=door)
-    app.add_middleware(RequestLog)
+    app.add_middleware(Gate, door=door, public=PUBLIC)
+    app.add_middleware(RequestLog, figures=figures)
     app.add_exception_handler(HttpFault, _on_fault)
     app.add_exception_handler(HTTPException, _on_http)
-
-    def answering(op: Op) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            if op.name == "close":  # whatever else is wrong with the request
-                door.sessions.close(request.state.caller.session)
-            return await perform(op, request, behind, settings, known)
-
-        return answer
-
-    for op in OPS.values():
-        _route(app, f"{settings.prefix}/{op.name}", op.name, op.summary, answering(op), op.reads)
-
-    async def loading(request: Request) -> Response:
-        caller_of(request, Role.ADMIN)
-        codec = codec_wanted(request)
-        return await guarded(lambda: load(request, behind, settings), codec, settings)
-
-    for path in dict.fromkeys((f"{settings.prefix}/load", "/load")):
-        _route(app, path, f"load{path}", "Keep entities of any format", loading, False)
+    add_ops(app, behind, settings, known, door)
+    parts.append(add_live(app, behind, settings, known, door))
+    if served is not None:
+        parts.append(add_objects(app, served, settings))
+    if database is not None:
+        parts.append(add_records(app, database, settings))
+    parts.append(add_observing(app, behind, data_store, database, door, figures))
+    add_welcome(app, settings, objects=data_store is not None, records=database is not None)
     return app
-
-
-def _route(
-    app: FastAPI,
-    path: str,
-    name: str,
-    summary: str,
-    answer: Callable[[Request], Awaitable[Response]],
-    reads: bool,
-) -> None:
-    for method in ("GET", "POST") if reads else ("POST",):
-        app.add_api_route(
-            path,
-            answer,
-            methods=[method],
-            summary=summary,
-            operation_id=f"{name}_{method}".replace("/", "_"),
-            response_class=Response,
-            responses=_responses(),
-            openapi_extra=_request_body() if method == "POST" else None,
-        )
-
-
-def _content() -> dict[str, Any]:
-    return {one.media_type: {"schema": {"type": "string"}} for one in codecs()}
-
-
-def _responses() -> dict[int | str, dict[str, Any]]:
-    told: dict[int | str, dict[str, Any]] = {
-        200: {"description": "A grid; an error grid has the tag `err`", "content": _content()}
-    }
-    for status, text in (
-        (400, "The request cannot be read"),
-        (401, "Log in first"),
-        (403, "Not allowed"),
-        (406, "No such format is written"),
-        (413, "The body is too large"),
-        (415, "No such format is read"),
-    ):
-        told[status] = {"description": text, "content": {"text/plain": {}}}
-    return told
-
-
-def _request_body() -> dict[str, Any]:
-    return {"requestBody": {"description": "A grid", "content": _content()}}
 
 
 async def _on_fault(_: Request, error: Exception) -> Response:

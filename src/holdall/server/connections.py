@@ -36,6 +36,8 @@ def protocol(seconds: float = HEAD_SECONDS, most: int = MOST_WAITING) -> type[H1
     waiting: dict[Bounded, asyncio.TimerHandle] = {}  # the longest first
 
     class Bounded(H11Protocol):
+        _is_upgraded = False
+
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._look()
@@ -45,6 +47,12 @@ def protocol(seconds: float = HEAD_SECONDS, most: int = MOST_WAITING) -> type[H1
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             self._look()
+
+        def handle_websocket_upgrade(self, event: Any) -> None:
+            # From here on the connection is another protocol's.
+            self._forget()
+            self._is_upgraded = True
+            super().handle_websocket_upgrade(event)
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
@@ -58,7 +66,7 @@ def protocol(seconds: float = HEAD_SECONDS, most: int = MOST_WAITING) -> type[H1
             """Begin to wait where no request runs, and end it where one does."""
             cycle: Any = self.cycle  # None before the first request
             runs = cycle is not None and not cycle.response_complete
-            if runs or self.transport.is_closing():
+            if runs or self._is_upgraded or self.transport.is_closing():
                 self._forget()
             elif self not in waiting:
                 waiting[self] = self.loop.call_later(seconds, self._late)

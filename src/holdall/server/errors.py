@@ -37,7 +37,8 @@ def fault_response(fault: HttpFault) -> Response:
     """The answer to a request that never came to an operation."""
     phrase = HTTPStatus(fault.status).phrase
     return PlainTextResponse(
-        f"{fault.status} {phrase}: {fault.message}\n",
+        # Halves of characters, which a message may quote, cannot be sent.
+        f"{fault.status} {phrase}: {fault.message}\n".encode("utf-8", "backslashreplace"),
         status_code=fault.status,
         headers=fault.headers,
     )

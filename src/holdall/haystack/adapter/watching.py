@@ -7,6 +7,7 @@ the lease. A watch that was not asked within it is gone, and asking it is an err
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -44,6 +45,24 @@ class _Watch(Struct, omit_defaults=True):
     ends: int
     # Each id, and after which commit its changes count; 0 where that is `number`.
     ids: dict[str, int] = field(default_factory=dict)
+
+
+class Followed(Struct, frozen=True):
+    """A watch, for whoever tells its changes as they happen and does not wait to be asked.
+
+    Attributes:
+        version: Of its note; another one after each change.
+        epoch: Of the numbers.
+        number: After which commit changes count.
+        ends: When its lease ends, by the store's clock, in microseconds since 1970.
+        ids: Each id, and after which commit its changes count where that is another one; else 0.
+    """
+
+    version: int
+    epoch: str
+    number: int
+    ends: int
+    ids: Mapping[str, int]
 
 
 class Watches:
@@ -128,6 +147,52 @@ class Watches:
             except PreconditionFailed:
                 continue
             return rows
+
+    async def followed(
+        self, versions: Mapping[str, int]
+    ) -> tuple[State, dict[str, Followed | None]]:
+        """Answer the watches that changed since their notes had these versions, without a poll.
+
+        None stands for one that is no longer there, or whose lease ended. Nothing is renewed.
+        """
+        got = await self._store.get((), [_name(watch) for watch in versions])
+        found: dict[str, Followed | None] = {}
+        for (watch, version), note in zip(versions.items(), got.notes, strict=True):
+            if note is not None and note.version == version:
+                continue
+            known = _read(note)
+            if note is None or known is None or known.ends <= got.state.now:
+                found[watch] = None
+            else:
+                found[watch] = Followed(
+                    note.version, known.epoch, known.number, known.ends, known.ids
+                )
+        return got.state, found
+
+    async def renew(self, watches: Sequence[str], seconds: float) -> None:
+        """Renew the leases of many watches with one commit, each for so many seconds at least.
+
+        One that is not there, or whose lease ended, stays so.
+        """
+        tries = Tries(self._store, f"{len(watches)} watches")
+        while True:
+            await tries.begin()
+            got = await self._store.get((), [_name(watch) for watch in watches])
+            changes = []
+            for watch, note in zip(watches, got.notes, strict=True):
+                known = _read(note)
+                if known is not None and known.ends > got.state.now:
+                    known.ends = got.state.now + int(max(known.lease, seconds) * 1_000_000)
+                    changes.append(_note(watch, known, note))
+            try:
+                await self._store.commit(changes)
+            except PreconditionFailed:
+                continue
+            return
+
+    async def close(self, watches: Sequence[str]) -> None:
+        """Close many watches with one commit; one that is not there stays so."""
+        await self._store.commit([Note(_name(watch), None) for watch in watches])
 
     async def _late(self, known: _Watch) -> dict[str, Entity | None] | None:
         """What changed; None where the store no longer knows. Moves the watch on."""

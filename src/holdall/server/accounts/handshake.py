@@ -2,8 +2,8 @@
 
 Nothing is kept between its steps: the handshake token is signed, says whom it was given to and
 until when it counts, and the server's nonce follows from it and the client's. So however many
-begin one, nobody is locked out. A handshake that went well counts once: what somebody overheard
-of it opens no second session.
+begin one, nobody is locked out. That one that went well opens no second session to whoever
+overheard it is the business of `Sessions`, which is told its id.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
-from collections import OrderedDict
 from typing import Final
 
 import msgspec
@@ -27,7 +26,6 @@ from holdall.server.accounts.scram import (
 )
 
 _LIFETIME: Final = 60.0
-_MOST_DONE: Final = 100_000
 _LONGEST_NAME: Final = 256
 _MAC_HEX: Final = 64
 _NONCE_HEX: Final = 32
@@ -40,6 +38,20 @@ class _Ticket(Struct, array_like=True, frozen=True):
     padded: bool = False
 
 
+class Proven(Struct, frozen=True):
+    """A handshake that went well.
+
+    Attributes:
+        answer: The server's last message.
+        id: Of the handshake, which counts once.
+        until: When nobody can end this handshake any more, in seconds since 1970.
+    """
+
+    answer: str
+    id: str
+    until: float
+
+
 class Handshakes:
     """Handshakes of one server.
 
@@ -49,7 +61,6 @@ class Handshakes:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._done: OrderedDict[str, float] = OrderedDict()
 
     def hello(self, name: str, *, padded: bool = False) -> str:
         """Begin a handshake; answers its token, hexadecimal.
@@ -87,7 +98,7 @@ class Handshakes:
             raise Unauthenticated("SCRAM names another user than HELLO did: begin with HELLO")
         return server_first(first.nonce + self._nonce(token, first.nonce), credentials)
 
-    def final(self, token: str, message: str, credentials: Credentials) -> str | None:
+    def final(self, token: str, message: str, credentials: Credentials) -> Proven | None:
         """Answer a client's last message; None where it proves nothing.
 
         Raises:
@@ -99,11 +110,7 @@ class Handshakes:
             final.nonce[-_NONCE_HEX:].encode(), self._nonce(token, client).encode()
         )
         answer = server_final(ticket.name, client, final, credentials)
-        if answer is None or not known or ticket.id in self._done:
-            return None
-        self._forget()
-        self._done[ticket.id] = ticket.until
-        return answer
+        return Proven(answer, ticket.id, ticket.until) if known and answer is not None else None
 
     def _ticket(self, token: str) -> _Ticket:
         try:
@@ -122,11 +129,3 @@ class Handshakes:
 
     def _mac(self, use: bytes, body: bytes) -> str:
         return hmac.new(self._secret, use + b"\0" + body, "sha256").hexdigest()
-
-    def _forget(self) -> None:
-        now = time.time()
-        while self._done:
-            oldest = next(iter(self._done))
-            if self._done[oldest] >= now and len(self._done) < _MOST_DONE:
-                return
-            del self._done[oldest]

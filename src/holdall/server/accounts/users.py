@@ -7,11 +7,11 @@ meanwhile; otherwise all over again.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import re
 import secrets
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
@@ -28,13 +28,13 @@ from holdall.core.errors import (
 from holdall.server.accounts.places import FilePlace, MemoryPlace
 from holdall.server.accounts.roles import Role
 from holdall.server.accounts.scram import ITERATIONS, LEAST_ITERATIONS, Credentials
-from holdall.server.accounts.tokens import digest
+from holdall.server.accounts.tokens import digest, document_of
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from holdall.server.accounts.places import Place
+    from holdall.server.accounts.places import Loaded, Place
 
 T = TypeVar("T")
 
@@ -77,8 +77,9 @@ class Users:
     Args:
         place: Where they are kept; in memory unless given.
         iterations: How often a password is hashed, the same for all of a server.
-        fresh: For how many seconds what was read counts, so that not every request reads; a change
-            by another process is seen that much later.
+        fresh: For how many seconds what was read counts, so that not every request reads; an
+            account that another process made is seen that much later. One that went is seen gone
+            at once.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Users:
         self._iterations = iterations
         self._fresh = fresh
         self._known: tuple[float, _Document] | None = None
+        self._version = ""
         self._keys: dict[str, Account] = {}
 
     @classmethod
@@ -127,11 +129,23 @@ class Users:
         return (await self._read()).accounts.get(name)
 
     async def find_key(self, key: str) -> Account | None:
-        """The machine that has a key; None where there is none."""
+        """The machine that has a key; None where there is none, or where it was just removed."""
         if not key.startswith(_KEY):
             return None
         await self._read()
+        if digest(key) not in self._keys:
+            return None
+        self._take(*await self._place.load())
         return self._keys.get(digest(key))
+
+    def beside(self, name: str) -> Place:
+        """A document that lies beside the accounts."""
+        return self._place.beside(name)
+
+    async def find_with(self, name: str, other: Place) -> tuple[Account | None, Loaded]:
+        """The account of a name as it is at this moment, and a document that lies beside."""
+        mine, theirs = await self._place.load_with(other)
+        return self._take(*mine).accounts.get(name), theirs
 
     async def credentials(self, name: str) -> Credentials:
         """What a password is checked with; for a name that nobody has, what nothing fits."""
@@ -192,6 +206,12 @@ class Users:
             del document.accounts[name]
 
         await self._change(change)
+        # They count no more, with or without this.
+        left = self.beside(document_of(name))
+        raw, version = await left.load()
+        if raw is not None:
+            with suppress(PreconditionFailed):
+                await left.save(None, version)
 
     async def _commonest(self) -> int:
         """How often most passwords were hashed: another number would tell who is not there."""
@@ -211,31 +231,32 @@ class Users:
         now = time.monotonic()
         if self._known is not None and now < self._known[0]:
             return self._known[1]
-        document = _decoded((await self._place.load())[0], self._place.address)
-        self._take(document)
-        return document
+        return self._take(*await self._place.load())
 
-    def _take(self, document: _Document) -> None:
+    def _take(self, raw: bytes | None, version: str) -> _Document:
+        """Know what was loaded; it is decoded where it is another one than before."""
+        if self._known is not None and version and version == self._version:
+            document = self._known[1]
+        else:
+            document = _decoded(raw, self._place.address)
         self._known = time.monotonic() + self._fresh, document
+        self._version = version
         self._keys = {one.key: one for one in document.accounts.values() if one.key is not None}
+        return document
 
     async def _change(self, change: Callable[[_Document], T]) -> T:
         for _ in range(_TRIES):
             raw, version = await self._place.load()
             document = _decoded(raw, self._place.address)
             answer = change(document)
+            changed = msgspec.json.encode(document)
             try:
-                await self._place.save(msgspec.json.encode(document), version)
+                await self._place.save(changed, version)
             except PreconditionFailed:
                 continue
-            self._take(document)
+            self._take(changed, "")  # which version it has now, only reading tells
             return answer
         raise Unavailable(f"{self._place.address}: others change the accounts all the time")
-
-
-def same_stamp(one: str, other: str) -> bool:
-    """Whether two stamps are one, in the same time whatever they are."""
-    return hmac.compare_digest(one.encode(), other.encode())
 
 
 def _decoded(raw: bytes | None, address: str) -> _Document:

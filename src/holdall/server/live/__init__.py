@@ -1,0 +1,1 @@
+"""The WebSocket: every operation over one connection, and what changes, told as it happens."""
