@@ -34,7 +34,7 @@ check: .venv/.dev ## Format, lint, types, import floors, examples in the docs.
 
 bench: .venv/.bench .venv/.servers ## Run the benchmarks and print the ratios.
 	@failed=; for file in benchmarks/objects_*.py benchmarks/layers.py benchmarks/records.py \
-		benchmarks/codecs.py benchmarks/haystack.py; do \
+		benchmarks/codecs.py benchmarks/haystack.py benchmarks/server.py; do \
 		[ -e "$$file" ] || { echo "There are no benchmarks yet."; exit 1; }; \
 		echo "== $$file"; $(PY) "$$file" || failed="$$failed $$file"; \
 	done; [ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
