@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 URL_VARIABLE: Final = "REDIS_URL"
+_TEXTS: Final = ("prefix", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _TRUTHS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -82,7 +83,8 @@ def open_redis(url: str) -> RedisAdapter:
 def settings_of(url: str) -> Mapping[str, Any]:
     """The settings that an address stands for.
 
-    Its query may hold `prefix`, `search`, `timeseries`, `db` and `ssl_ca_certs`.
+    Its query may hold `prefix`, `search`, `timeseries`, `db`, `ssl_ca_certs`, `ssl_certfile` and
+    `ssl_keyfile`.
 
     Raises:
         InvalidConfig: It is none. The message does not show it, because it may hold a password.
@@ -117,7 +119,7 @@ def settings_of(url: str) -> Mapping[str, Any]:
 
 
 def _setting(name: str, text: str) -> Any:
-    if name in ("prefix", "ssl_ca_certs"):
+    if name in _TEXTS:
         return text
     if name == "db" and text.isascii() and text.isdigit():
         return int(text)
@@ -125,5 +127,5 @@ def _setting(name: str, text: str) -> Any:
         return _TRUTHS[text.lower()]
     raise InvalidConfig(
         f"the query of the address of the Redis server has {name!r}: it may hold prefix, search, "
-        "timeseries (true or false), db and ssl_ca_certs"
+        "timeseries (true or false), db, ssl_ca_certs, ssl_certfile and ssl_keyfile"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha1
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,20 @@ from holdall.core.errors import Corrupt, Unavailable, Unsupported
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.core.secrets import Secret
 from holdall.haystack import MARKER, Number, Ref
-from holdall.haystack.stores.entities import Delete, Put
-from holdall.haystack.stores.redis import RedisEntities, RedisHaystackSettings, scripts
+from holdall.haystack.filter import parse_filter
+from holdall.haystack.stores.entities import Delete, Put, Update
+from holdall.haystack.stores.redis import (
+    RedisEntities,
+    RedisHaystackSettings,
+    scripts,
+    scripts_finding,
+)
+from holdall.haystack.stores.redis import (
+    searching as finding,
+)
+from holdall.haystack.stores.redis.asking import Orders
 from holdall.haystack.stores.redis.lua import script
+from holdall.objects.backends.redis.lua import Script
 from serving.process import HOST
 
 if TYPE_CHECKING:
@@ -101,6 +113,92 @@ def test_a_server_that_answers_few_results_cuts_none(searching: RedisEntities) -
         assert len(ids_of(searching, "n >= 100", 60)) == 60
     finally:
         ask(searching, "FT.CONFIG", "SET", "MAXSEARCHRESULTS", "1000000")
+
+
+def changed(source: bytes, other: bytes) -> Script:
+    """The script that finds, with another text in the place of one."""
+    known = scripts_finding.FIND_SEARCH
+    assert known.source.count(source) == 1
+    text = known.source.replace(source, other)
+    return Script(text, sha1(text, usedforsecurity=False).hexdigest().encode(), known.keys)
+
+
+def test_a_search_that_always_counts_finds_the_same(
+    searching: RedisEntities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive(searching.commit([one for at in range(150) for one in pair_of(at)]))
+    # What is refused is named by the server, as it names WITHOUTCOUNT where it does not know it.
+    old = changed(b"'WITHOUTCOUNT', 'NOCONTENT'", b"'WITHOUTCOUNT of before', 'NOCONTENT'")
+    monkeypatch.setattr(finding, "FIND_SEARCH", old)
+    assert len(ids_of(searching, "n >= 100")) == 100
+    assert ids_of(searching, "n >= 100", 3) == ["p100-a", "p100-b", "p101-a"]
+
+
+@pytest.mark.parametrize("most", [99, 100, 101])
+def test_about_as_many_as_are_sought_at_once_are_all_found(
+    searching: RedisEntities, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    drive(searching.commit([one for at in range(150) for one in pair_of(at)]))
+    few = changed(b"'search', 10000, 20\n", b"'search', %d, 20\n" % most)
+    monkeypatch.setattr(finding, "FIND_SEARCH", few)
+    assert len(ids_of(searching, "n >= 100")) == 100
+
+
+@pytest.mark.parametrize("targets", [19, 20, 21])
+def test_a_path_to_about_as_many_as_are_followed_finds_all(
+    searching: RedisEntities, monkeypatch: pytest.MonkeyPatch, targets: int
+) -> None:
+    drive(searching.commit([one for at in range(30) for one in pair_of(at)]))
+    refs = [Put({"id": Ref(f"r{at}"), "to": Ref(f"p{at}-a")}) for at in range(10, 30)]
+    drive(searching.commit(refs))
+    few = changed(b"found(inner, 1000)", b"found(inner, %d)" % targets)
+    monkeypatch.setattr(finding, "FIND_SEARCH", few)
+    # Twenty entities have such a number, and ten of them are referred to.
+    assert ids_of(searching, "to->n >= 20") == [f"r{at}" for at in range(20, 30)]
+
+
+def test_an_answer_of_the_same_ids_shows_what_changed_in_their_entities(
+    searching: RedisEntities,
+) -> None:
+    drive(searching.commit([one for at in range(150) for one in pair_of(at)]))
+    before = ids_of(searching, "x")
+    drive(searching.commit([Update("p7-a", {"y": Number(3)})]))
+    found = drive(searching.find(parse_filter("x"), limit=1_000))
+    shown = {one.entity["id"].val: one.entity.get("y") for one in found.entities}  # type: ignore[union-attr]
+    assert list(shown) == before
+    assert shown["p7-a"] == Number(3)
+
+
+def test_an_answer_of_other_ids_is_another_one(searching: RedisEntities) -> None:
+    drive(searching.commit([one for at in range(150) for one in pair_of(at)]))
+    before = ids_of(searching, "x")
+    drive(searching.commit([Delete("p7-a"), *pair_of(777)]))
+    assert ids_of(searching, "x") == sorted({*before, "p777-a", "p777-b"} - {"p7-a"})
+
+
+def ids_text(count: int) -> bytes:
+    return b" ".join(b"{a}:x:e%07d" % at for at in range(count, 0, -1))
+
+
+def test_the_order_of_an_answer_is_remembered_for_its_condition() -> None:
+    orders = Orders(b"{a}:x:")
+    ids = orders.of(b"c", ids_text(200))
+    assert ids == [f"e{at:07}" for at in range(1, 201)]
+    assert orders.of(b"c", ids_text(200)) is ids
+    assert orders.of(b"d", ids_text(200)) is not ids
+
+
+def test_few_orders_are_remembered() -> None:
+    orders = Orders(b"{a}:x:")
+    every = [orders.of(b"%d" % at, ids_text(200)) for at in range(17)]
+    assert orders.of(b"16", ids_text(200)) is every[16]
+    assert orders.of(b"0", ids_text(200)) is not every[0]
+
+
+@pytest.mark.parametrize("count", [1, 40_000])
+def test_answers_that_are_short_or_very_long_are_not_remembered(count: int) -> None:
+    orders = Orders(b"{a}:x:")
+    assert orders.of(b"c", ids_text(count)) is not orders.of(b"c", ids_text(count))
 
 
 def test_more_tags_of_numbers_than_an_index_has_are_found(searching: RedisEntities) -> None:

@@ -1,60 +1,37 @@
 """A Redis store speaks TLS, and only with a server that it can trust."""
 
 import asyncio
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from holdall.core.errors import Unavailable
+from holdall.core.errors import InvalidConfig, Unavailable
 from holdall.core.runtime.blocking import BlockingRuntime
 from holdall.core.runtime.loop import LoopRuntime
 from holdall.objects.async_data_store import AsyncDataStore
 from holdall.objects.backends.redis import RedisSettings, RedisStore
 from holdall.objects.data_store import DataStore
-from servers import require_server
-from serving import commands
-from serving.process import running
+from serving.caches_tls import TlsServer, redis_tls
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]]:
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
+    with redis_tls(tmp_path_factory.mktemp("redis-tls")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server(tls: TlsServer) -> tuple[int, str]:
     """A server that speaks TLS alone: its port, and the file of the authority to trust."""
-    folder = tmp_path_factory.mktemp("redis-tls")
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    _make_certificate(certificate, key)
-    program = commands.redis()
-    with running(
-        "redis-tls",
-        lambda port: [
-            *program,
-            *("--bind", "127.0.0.1", "--port", "0", "--tls-port", str(port)),
-            *("--tls-cert-file", certificate, "--tls-key-file", key),
-            *("--tls-ca-cert-file", certificate, "--tls-auth-clients", "no"),
-            *("--save", "", "--appendonly", "no", "--dir", folder),
-        ],
-        lambda port: _trusted(port, str(certificate)),
-        folder=folder,
-    ) as process:
-        yield process.port, str(certificate)
+    return tls.port, tls.authority
 
 
-def _make_certificate(certificate: Path, key: Path) -> None:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        require_server("redis with TLS", "there is no openssl on PATH to make a certificate")
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    made = ["-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    places = ["-keyout", str(key), "-out", str(certificate)]
-    command = [openssl, "req", "-x509", *made, *places, *subject]
-    subprocess.run(command, check=True, capture_output=True)
-
-
-def _trusted(port: int, authority: str) -> bool:
-    with DataStore(RedisStore(_settings(port, authority), BlockingRuntime())) as store:
-        return not store.exists("a")
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
+    """A server that wants a certificate of its clients."""
+    with redis_tls(tmp_path_factory.mktemp("redis-tls-strict"), clients=True) as server:
+        yield server
 
 
 def _settings(port: int, authority: str | None, host: str = "localhost") -> RedisSettings:
@@ -86,3 +63,41 @@ def test_a_server_that_cannot_be_trusted_is_refused(server: tuple[int, str], wro
         with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED") as caught:
             store.read("a")
         assert not caught.value.transient
+
+
+def test_a_certificate_of_our_own_is_shown(strict: TlsServer) -> None:
+    settings = RedisSettings(
+        port=strict.port,
+        ssl=True,
+        ssl_ca_certs=strict.authority,
+        ssl_certfile=strict.certificate,
+        ssl_keyfile=strict.key,
+    )
+    with DataStore(RedisStore(settings, BlockingRuntime())) as store:
+        store.write("a", b"data")
+        assert store.read("a") == b"data"
+
+
+def test_a_server_that_wants_a_certificate_answers_nobody_without(strict: TlsServer) -> None:
+    settings = _settings(strict.port, strict.authority)
+    with (
+        DataStore(RedisStore(settings, BlockingRuntime())) as store,
+        pytest.raises(Unavailable),
+    ):
+        store.read("a")
+
+
+@pytest.mark.parametrize("name", ["ssl_ca_certs", "ssl_certfile"])
+def test_a_file_that_cannot_be_read_is_named(server: tuple[int, str], name: str) -> None:
+    file: dict[str, Any] = {name: "/missing/file.pem"}
+    settings = RedisSettings(port=server[0], ssl=True, **file)
+    with (
+        DataStore(RedisStore(settings, BlockingRuntime())) as store,
+        pytest.raises(InvalidConfig, match=f"'{name}': the file '/missing/file.pem'"),
+    ):
+        store.read("a")
+
+
+def test_a_key_without_a_certificate_is_refused() -> None:
+    with pytest.raises(InvalidConfig, match="'ssl_certfile'"):
+        RedisStore(RedisSettings(ssl=True, ssl_keyfile="key.pem"), BlockingRuntime())

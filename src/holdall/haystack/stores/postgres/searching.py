@@ -141,7 +141,9 @@ class Search(Struct, frozen=True):
         ]
         rows: Sequence[Any] = ()
         if missing:
-            reply = yield Ask(load_sql(self.place), (missing,))
+            # As text: the driver takes longer to write down a list than the server to read it.
+            listed = "{" + ",".join(map(str, missing)) + "}"
+            reply = yield Ask(load_sql(self.place), (listed,))
             rows = reply.rows
         return Hits(known, numbers, in_order, ready, rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING, Any, Final, final
 from uuid import uuid4
 
@@ -28,6 +29,10 @@ _REMEMBERED: Final = 256
 _LARGE: Final = 100_000
 """From how many bytes of bodies on they are read in a thread."""
 _LOOK_AGAIN: Final = 0.05
+_ORDERS: Final = 16
+_LONG: Final = 2_000
+_LONGEST: Final = 400_000
+"""Of answers of how many bytes the order is remembered: together they take at most some 25 MB."""
 
 
 @final
@@ -52,6 +57,47 @@ class Wide:
 
 
 @final
+class Orders:
+    """What the server answered last, and its ids in their order, by the condition.
+
+    To tell thousands of ids apart and to sort them takes as long as to find them. Who asks the same
+    again mostly gets the same bytes, and their ids are known then.
+
+    Args:
+        document: What each id of an answer may begin with, as an answer of Search does.
+    """
+
+    def __init__(self, document: bytes) -> None:
+        self._document = document
+        self._lock = threading.Lock()
+        self._known: dict[bytes, tuple[bytes, list[str]]] = {}
+
+    def of(self, condition: bytes, answer: bytes) -> list[str]:
+        """The ids of an answer, in their order. Nobody changes the list.
+
+        Args:
+            condition: What was asked.
+            answer: Ids with a blank between.
+        """
+        known = self._known.get(condition)
+        if known is not None and known[0] == answer:
+            return known[1]
+        ids = self.once(answer)
+        if _LONG <= len(answer) <= _LONGEST:
+            with self._lock:
+                self._known.pop(condition, None)
+                self._known[condition] = (answer, ids)
+                if len(self._known) > _ORDERS:
+                    del self._known[next(iter(self._known))]
+        return ids
+
+    def once(self, answer: bytes) -> list[str]:
+        """The same of an answer that is not expected again."""
+        # No id holds the braces that these begin with.
+        return sorted(answer.replace(self._document, b"").decode().split(" ")) if answer else []
+
+
+@final
 class Asking:
     """Runs scripts of entities, and keeps what was read.
 
@@ -65,6 +111,7 @@ class Asking:
         kept: What was read, ready.
         index: Which index is kept there, as far as is known.
         wide: Conditions that very many met.
+        orders: What was answered last.
     """
 
     def __init__(self, place: RedisPlace, user: object, runtime: Runtime, cache: int) -> None:
@@ -74,6 +121,7 @@ class Asking:
         self.kept = Kept(cache)
         self.index = "sets"
         self.wide = Wide()
+        self.orders = Orders(place.key + b"x:")
 
     @property
     def known(self) -> bytes:

@@ -2,7 +2,8 @@
 
 There are two ways. `all`: the ids of all that are meant, in no order, where they are not too many.
 `walk`: of so many ids in their order, those that are meant; whoever wants a page of very many
-asks again and again, and no answer takes the server long.
+asks again and again, and no answer takes the server long. What Search answers are keys, which are
+joined as they are: to make ids of thousands takes Lua as long as the search.
 
 A condition is narrowed first to what the index can say: an exact condition stays one, and of any
 other it says so. See `conditions` for how it is written.
@@ -83,21 +84,23 @@ if walking then
   local after = ARGV[5] == '' and '-' or '(' .. ARGV[5]
   local ids = call('ZRANGEBYLEX', P .. 'i', after, '+', 'LIMIT', 0, limit)
   local last = #ids == limit and ids[#ids] or ''
+  local first = 1
   if #ids > 0 and e[1] ~= '*' then
-    ids, sure = within(e, ids, sure)
+    ids, first, sure = within(e, ids, sure)
   end
   if lost then return again() end
-  return {head(m, ARGV[1]), sure, table.concat(ids, ' '), last}
+  return {head(m, ARGV[1]), sure, table.concat(ids, ' ', first), last}
 end
-local ids = everything(e, limit)
+local ids, first = everything(e, limit)
 if lost then return again() end
 if not ids then return {head(m, ARGV[1]), sure} end
 local with = ''
-if #ids <= FEW then
+if #ids - first < FEW then
+  ids, first = plain(ids), 1
   table.sort(ids)
   with = bodies(ids)
 end
-return {head(m, ARGV[1]), sure, table.concat(ids, ' '), '', with}
+return {head(m, ARGV[1]), sure, table.concat(ids, ' ', first), '', with}
 """
 # known, condition, `all` or `walk`, limit, after
 
@@ -147,39 +150,42 @@ local function plain(keys)
 end
 """,
     "sought": """\
-local function sought(...)
-  local keys = redis.pcall('FT.SEARCH', ...)
-  if keys.err then
-    -- The server may be set to answer fewer: then it said nothing of how many there are.
-    if string.find(keys.err, 'LIMIT exceeds', 1, true) then return {-1} end
-    if not string.find(string.lower(keys.err), 'index', 1, true) then error(keys.err) end
-    lost = true
-    return {0}
+local function sought(e, most, keys)
+  -- Behind a number the keys of all that are meant, where they are fewer than `most`. Nobody counts
+  -- the others, which would take as long as reading them: they would be scored and sorted.
+  local args = {P .. 's', text(e), 'WITHOUTCOUNT', 'NOCONTENT', 'LIMIT', 0, most, 'TIMEOUT', 0,
+    'DIALECT', 2}
+  if keys then
+    args[12], args[13] = 'INKEYS', #keys
+    for at = 1, #keys do args[13 + at] = keys[at] end
   end
-  return keys
+  local reply = redis.pcall('FT.SEARCH', unpack(args))
+  if reply.err and string.find(reply.err, 'WITHOUTCOUNT', 1, true) then
+    table.remove(args, 3)  -- before Search 2.8
+    reply = redis.pcall('FT.SEARCH', unpack(args))
+  end
+  if not reply.err then return #reply <= most and reply or nil end
+  -- The server may be set to answer fewer: then it said nothing of how many there are.
+  if string.find(reply.err, 'LIMIT exceeds', 1, true) then return nil end
+  if not string.find(string.lower(reply.err), 'index', 1, true) then error(reply.err) end
+  lost = true
 end
 
 function found(e, most)
-  local keys = sought(P .. 's', text(e), 'NOCONTENT', 'LIMIT', 0, most, 'TIMEOUT', 0,
-    'DIALECT', 2)
-  if keys[1] == #keys - 1 then return plain(keys) end
+  local keys = sought(e, most + 1)
+  return keys and plain(keys)
 end
 
 local function everything(e, limit)
-  return found(e, ALL)
+  return sought(e, ALL), 2
 end
 
 local function within(e, ids, sure)
   local keys = {}
   for at, id in ipairs(ids) do keys[at] = P .. 'x:' .. id end
-  local args = {P .. 's', text(e), 'INKEYS', #keys}
-  for at = 1, #keys do args[at + 4] = keys[at] end
-  for _, one in ipairs({'NOCONTENT', 'LIMIT', 0, #keys, 'TIMEOUT', 0, 'DIALECT', 2}) do
-    args[#args + 1] = one
-  end
-  local some = sought(unpack(args))
-  if some[1] ~= #some - 1 then return ids, '0' end
-  return plain(some), sure
+  local some = sought(e, #keys + 1, keys)
+  if not some then return ids, 1, '0' end
+  return some, 2, sure
 end
 """,
 }
@@ -363,11 +369,15 @@ end
 
 local function everything(e, limit)
   local most = few(e)
-  if most <= ALL or (limit * 4 > most and quick(e)) then return members(e) end
+  if most <= ALL or (limit * 4 > most and quick(e)) then return members(e), 1 end
 end
 
 local function within(e, ids, sure)
-  return filtered(ids, e), sure
+  return filtered(ids, e), 1, sure
+end
+
+local function plain(ids)
+  return ids
 end
 """
 

@@ -33,6 +33,9 @@ class RedisHaystackSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_
             HOLDALL_REDIS_PASSWORD holds, if there is one.
         ssl: Whether to speak TLS; an address `rediss://…` says so.
         ssl_ca_certs: The file of the authorities to trust; the system's own when None.
+        ssl_certfile: The file of the certificate that says who we are, for a server that wants
+            one; its key may be in the same file.
+        ssl_keyfile: The file of that certificate's key.
         timeout: How long the server may take to take or to give what one request moves.
         connect_timeout: How long a connection may take to be made.
         connections: On an event loop: how many connections there are at most. Without one
@@ -53,6 +56,8 @@ class RedisHaystackSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_
     password: Secret | None = None
     ssl: bool = False
     ssl_ca_certs: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
     timeout: timedelta = timedelta(seconds=30)
     connect_timeout: timedelta = timedelta(seconds=10)
     connections: int = 64
@@ -92,6 +97,8 @@ def server_settings(settings: RedisHaystackSettings) -> tuple[RedisSettings, Ref
         password=settings.password,
         ssl=settings.ssl,
         ssl_ca_certs=settings.ssl_ca_certs,
+        ssl_certfile=settings.ssl_certfile,
+        ssl_keyfile=settings.ssl_keyfile,
         timeout=settings.timeout,
         connect_timeout=settings.connect_timeout,
         connections=settings.connections,

@@ -22,6 +22,7 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
+from holdall.core.errors import InvalidConfig
 from holdall.objects.backends.redis.faults import translate
 from holdall.objects.backends.redis.serving import judge
 from holdall.objects.backends.redis.settings import credentials
@@ -73,8 +74,22 @@ def _arguments(settings: RedisSettings) -> dict[str, Any]:
     if known:
         arguments["credential_provider"] = _Credentials(known)
     if settings.ssl:
-        arguments |= {"ssl_ca_certs": settings.ssl_ca_certs, "ssl_check_hostname": True}
+        arguments |= {"ssl_check_hostname": True, **_files(settings)}
     return arguments
+
+
+def _files(settings: RedisSettings) -> dict[str, str | None]:
+    """The files that TLS needs, by redis-py's names for them, which are ours too."""
+    files = {
+        "ssl_ca_certs": settings.ssl_ca_certs,
+        "ssl_certfile": settings.ssl_certfile,
+        "ssl_keyfile": settings.ssl_keyfile,
+    }
+    for name, path in files.items():
+        # The driver would say that the server cannot be reached.
+        if path is not None and not os.access(path, os.R_OK):
+            raise InvalidConfig(f"the setting {name!r}: the file {path!r} cannot be read")
+    return files
 
 
 def packed(command: bytes, text: bytes, keys: int, args: Sequence[bytes]) -> list[bytes]:
@@ -335,6 +350,9 @@ class LoopConnections:
         arguments["socket_timeout"] = None
         connection = kind(retry=AsyncRetry(NoBackoff(), 0), **arguments)
         try:
+            if self._settings.ssl:
+                # It reads the files, which would hold up the loop.
+                await asyncio.to_thread(connection.ssl_context.get)
             async with asyncio.timeout(arguments["socket_connect_timeout"] + self._seconds):
                 await connection.connect()
             if self._unchecked:

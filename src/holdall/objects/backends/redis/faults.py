@@ -23,6 +23,10 @@ _CODE = re.compile(
 )
 # How servers say NOPERM of a command within a script, from 6.2 on.
 _DENIED = re.compile(r"ACL failure|No permissions|executing the script can't")
+# We do not trust the server, or it does not trust us.
+_UNTRUSTED = re.compile(
+    r"CERTIFICATE_VERIFY_FAILED|_ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA)"
+)
 # redis-py cuts the code off and says by the class which it was.
 _CLASSES = {
     "AskError": "ASK",
@@ -72,7 +76,7 @@ def translate(
         fault = Unavailable(
             f"{ref}: {ref.container} cannot be reached: {error}",
             reference=ref,
-            transient="CERTIFICATE_VERIFY_FAILED" not in str(error),
+            transient=_UNTRUSTED.search(str(error)) is None,
         )
     else:
         fault = Unavailable(f"{ref}: the connection to {ref.container} broke off", reference=ref)

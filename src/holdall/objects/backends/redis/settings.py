@@ -31,6 +31,9 @@ class RedisSettings(Struct, frozen=True, kw_only=True):
             HOLDALL_REDIS_PASSWORD holds, if there is one.
         ssl: Whether to speak TLS; an address `rediss://…` says so.
         ssl_ca_certs: The file of the authorities to trust; the system's own when None.
+        ssl_certfile: The file of the certificate that says who we are, for a server that wants
+            one; its key may be in the same file.
+        ssl_keyfile: The file of that certificate's key.
         ttl: How long an object lives after it was written; for ever when None.
         timeout: How long the server may take to take or to give what one request moves.
         connect_timeout: How long a connection may take to be made.
@@ -48,6 +51,8 @@ class RedisSettings(Struct, frozen=True, kw_only=True):
     password: Secret | None = None
     ssl: bool = False
     ssl_ca_certs: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
     ttl: timedelta | None = None
     timeout: timedelta = timedelta(seconds=30)
     connect_timeout: timedelta = timedelta(seconds=10)
@@ -66,6 +71,8 @@ def checked(settings: RedisSettings) -> Reference:
         raise InvalidConfig(f"the setting 'db' is {settings.db}: databases are counted from 0")
     if settings.connections < 1:
         raise InvalidConfig(f"the setting 'connections' is {settings.connections}: below 1")
+    if settings.ssl_keyfile is not None and settings.ssl_certfile is None:
+        raise InvalidConfig("the setting 'ssl_keyfile' is the key of 'ssl_certfile': set both")
     for name in ("timeout", "connect_timeout", "ttl"):
         value = getattr(settings, name)
         if value is not None and value < timedelta(milliseconds=1):
