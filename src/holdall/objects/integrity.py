@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 from holdall.core.errors import AlreadyExists, Corrupt, PreconditionFailed
+from holdall.objects.options import WriteOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from holdall.core.reference import Reference
     from holdall.objects.contract import Data
-    from holdall.objects.options import WriteOptions
+
+
+@final
+class Hashed(WriteOptions, frozen=True, kw_only=True):
+    """Options whose SHA-256 was taken from the very bytes that are to be written.
+
+    Args:
+        data: These bytes. Where this object is what is written, it is not hashed once more.
+    """
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"Hashed(sha256={self.sha256!r})"
 
 
 def check_digests(data: Data, options: WriteOptions, reference: Reference) -> None:
     """Raise `Corrupt` unless the data have the digests that the options name."""
-    if options.sha256 is not None:
+    hashed = type(options) is Hashed and options.data is data
+    if options.sha256 is not None and not hashed:
         _check(hashlib.sha256(data).hexdigest(), options.sha256, "SHA-256", reference)
     if options.content_md5 is not None:
         found = hashlib.md5(data, usedforsecurity=False).hexdigest()

@@ -48,7 +48,8 @@ class AsyncChanging(AsyncAddresses):
         """
         if isinstance(keys, (str, Reference)):
             raise TypeError("delete_many takes several keys; delete takes one")
-        refs = [self.reference(key) for key in keys]
+        child = self._child
+        refs = [child(key) if isinstance(key, str) else self.reference(key) for key in keys]
         errors: list[HoldallError] = []
         for at in range(0, len(refs), _DELETE_BATCH):
             batch = refs[at : at + _DELETE_BATCH]

@@ -114,7 +114,9 @@ class Breaker(Layer):
             self._settle_delete(phase, call, answer)
         elif phase.failures:
             self._circuit.settle(phase, True)
-        return self.with_steps(call, answer) if call.operation in OPENING else answer
+        if call.operation in OPENING and getattr(answer, "whole", None) is None:
+            return self.with_steps(call, answer)
+        return answer
 
     def circuit_breaker_stats(self) -> BreakerStats:
         """What it has counted."""

@@ -59,7 +59,7 @@ class Concurrency(Layer):
         except BaseException:
             self._slots.release()
             raise
-        if call.operation == "get" and cast("ObjectStream", answer).whole is None:
+        if call.operation == "get" and getattr(answer, "whole", None) is None:
             give = self._slots.release if self._runtime.blocking else _in_loop(self._slots.release)
             return cast("T", _Held(cast("ObjectStream", answer), give))
         self._slots.release()

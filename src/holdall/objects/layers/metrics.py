@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from holdall.objects.contract import ObjectStore
-    from holdall.objects.results import DeleteFailure, ObjectStream
+    from holdall.objects.results import DeleteFailure
 
 T = TypeVar("T")
 
@@ -195,8 +195,10 @@ class Metrics(Layer):
         operation = call.operation
         failed = None
         if operation == "get":
-            stream = cast("ObjectStream", answer)
-            read = 0 if stream.whole is None else stream.length
+            whole: bytes | None = getattr(answer, "whole", None)
+            if whole is not None:
+                self._record("get", seconds, len(whole), 0, None)
+                return answer
         elif operation == "put":
             written = memoryview(call.args[1]).nbytes
         elif operation == "read":

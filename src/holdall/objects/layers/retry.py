@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdall.objects.contract import ObjectStore
+    from holdall.objects.results import ObjectStream
 
 T = TypeVar("T")
 
@@ -100,7 +101,7 @@ class Retry(Layer):
         lost: HoldallError | None = None
         while True:
             try:
-                answer: Any = await call.send()
+                answer = await call.send()
             except HoldallError as error:
                 if not call.repeatable:
                     raise
@@ -114,9 +115,10 @@ class Retry(Layer):
                     raise
                 lost = error.with_traceback(None)  # which would hold this frame, and all in it
             else:
-                if call.operation == "get" and answer.whole is None:
-                    answer = RetryStream(self, call.refs[0], answer)
-                return cast("T", answer)
+                if call.operation == "get" and getattr(answer, "whole", None) is None:
+                    stream = cast("ObjectStream", answer)
+                    return cast("T", RetryStream(self, call.refs[0], stream))
+                return answer
             await self.runtime.sleep(pause)
 
     async def _delete(self, call: Call[Any]) -> Sequence[DeleteFailure]:

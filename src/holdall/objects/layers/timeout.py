@@ -64,7 +64,9 @@ class Timeout(Layer):
             if error.message != self._message:
                 raise
             raise self._told(call) from error
-        return self.with_steps(call, answer) if call.operation in OPENING else answer
+        if call.operation in OPENING and getattr(answer, "whole", None) is None:
+            return self.with_steps(call, answer)
+        return answer
 
     def _told(self, call: Call[T]) -> errors.Timeout:
         ref = call.refs[0] if call.refs else self._root

@@ -20,6 +20,7 @@ from holdall.core.errors import (
     Unavailable,
     Unsupported,
 )
+from holdall.objects.integrity import Hashed
 from holdall.objects.options import (
     GET,
     HEAD,
@@ -130,7 +131,8 @@ class Copier:
         if stream.whole is None:
             await self._check_unchanged(found, len(data))
         _check_bytes(found, len(data), sha256)
-        meta = await self._target.put(target, data, self._options(found, target, sha256))
+        options = self._options(found, target, sha256, data)
+        meta = await self._target.put(target, data, options)
         moved(len(data))
         return Copied(meta, 0, found)
 
@@ -280,14 +282,21 @@ class Copier:
                 )
 
     def _options(
-        self, meta: ObjectMeta, target: Reference, sha256: str | None = None
+        self, meta: ObjectMeta, target: Reference, sha256: str | None, data: bytes | None = None
     ) -> WriteOptions:
-        options = WriteOptions(
-            content_type=self._content_type or meta.content_type,
-            metadata=meta.metadata if self._metadata is None else dict(self._metadata),
-            tags=meta.tags or {},
-            sha256=sha256,
-        )
+        content_type = self._content_type or meta.content_type
+        metadata = meta.metadata if self._metadata is None else dict(self._metadata)
+        tags = meta.tags or {}
+        if data is None:
+            options = WriteOptions(
+                content_type=content_type, metadata=metadata, tags=tags, sha256=sha256
+            )
+        else:
+            options = Hashed(
+                content_type=content_type, metadata=metadata, tags=tags, sha256=sha256, data=data
+            )
+        if not (content_type or metadata or tags):
+            return options
         try:
             check_write(options, self._target.capabilities, target)
         except (ValueError, TypeError) as error:

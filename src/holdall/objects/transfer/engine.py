@@ -1,8 +1,8 @@
 """Making a target hold what a source holds.
 
-The two listings are walked side by side by whichever worker wants the next key, under a lock, so
-that a large object keeps one worker busy and not the others. A worker compares, copies, and
-counts; one object's error is noted and the next one taken.
+The two listings are walked side by side by whichever worker finds no key left, under a lock and
+some keys ahead, so that a large object keeps one worker busy and not the others. A worker compares,
+copies, and counts; one object's error is noted and the next one taken.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import threading
 import time
+from collections import deque
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from holdall.objects.transfer.results import OnProgress, OnStep, SyncOptions
 
 _DELETE_BATCH = 1000
+# Walking this many keys at a time, a worker enters and leaves the walk's code and its lock once.
+_AHEAD = 32
 _FAILURES_IN_A_ROW = 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
@@ -74,6 +77,7 @@ class Sync:
         self._left = Listing(source, options.prefix, options.exclude, lenient=True)
         self._right = Listing(target, options.prefix, options.exclude, lenient=True)
         self._pairs = join(self._left, self._right)
+        self._ahead: deque[Pair] = deque()
         folder = folder_of(target, options.prefix)
         self._copier = Copier(source, target, folder, tags=options.tags)
         self._child = target.root.child
@@ -145,16 +149,32 @@ class Sync:
             while True:
                 # Without a store that waits, nothing else here would notice an interruption.
                 await self._runtime.sleep(0)
-                async with self._turn:
-                    stop = self._over or self._report.stopped is not None
-                    pair = None if stop else await anext(self._pairs, None)
-                if pair is None:
+                if self._over or self._report.stopped is not None:
                     self._over = True
                     return
-                await self._handle(pair)
+                try:
+                    pair = self._ahead.popleft()
+                except IndexError:
+                    await self._look_ahead()
+                else:
+                    await self._handle(pair)
         except BaseException:
             self._over = True  # so that the others do not go on to the end of the listing
             raise
+
+    async def _look_ahead(self) -> None:
+        """Walk on, unless another worker did so meanwhile; what is found is theirs at once too."""
+        async with self._turn:
+            if self._ahead or self._over or self._report.stopped is not None:
+                return
+            for _ in range(_AHEAD):
+                pair = await anext(self._pairs, None)
+                if pair is None:
+                    # What came before is worked off first; then somebody asks here once more.
+                    if not self._ahead:
+                        self._over = True
+                    return
+                self._ahead.append(pair)
 
     async def _count(self) -> None:
         """Count the source while the first objects are on their way, to know how far it is."""

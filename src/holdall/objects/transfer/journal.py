@@ -15,7 +15,7 @@ import hashlib
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, TypeAlias, final
 
 import msgspec
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from holdall.objects.contract import ObjectStore
     from holdall.objects.results import ObjectMeta, Page
     from holdall.objects.transfer.joining import Pair
+
+    _Told: TypeAlias = tuple[str, int, int, str, str]
 
 BATCH_ITEMS = 500
 """How many entries make an object of the journal."""
@@ -47,6 +49,7 @@ _PAGE_BATCHES = 64
 # A file that changes twice within the grain of its file system's clock may keep its times. That
 # of FAT is the coarsest.
 _GRAIN_NS = 2_000_000_000
+_encode = msgspec.msgpack.Encoder().encode
 
 
 @final
@@ -86,7 +89,7 @@ class Journal:
         self._known: set[bytes] = set()
         # Writing. The guard is held for a few lines and never across a wait.
         self._guard = threading.Lock()
-        self._batch: list[bytes] = []
+        self._batch: list[_Told] = []
         self._since = clock()
         self._name = f"{time.time_ns():016x}-{os.urandom(4).hex()}"
         self._written = 0
@@ -123,9 +126,10 @@ class Journal:
         """Whether a former run found or made both sides the same, as they are listed now."""
         if not self._used or pair.source is None or pair.target is None:
             return False
-        entry = _fingerprint(pair.source, pair.source.etag, pair.target)
-        if entry is None:
+        told = _told(pair.source, pair.source.etag, pair.target)
+        if told is None:
             return False
+        entry = _fingerprint(told)
         if self._more and len(self._known) < WINDOW_ITEMS // 2:
             async with self._turn:
                 await self._fill()
@@ -182,12 +186,12 @@ class Journal:
             return
         if to_disk and not copied and target.modified_ns > settled:
             return
-        entry = _fingerprint(listed, source.etag, target)
-        if entry is None or source.size != listed.size:
+        told = _told(listed, source.etag, target)
+        if told is None or source.size != listed.size:
             return
-        batch: list[bytes] = []
+        batch: list[_Told] = []
         with self._guard:
-            self._batch.append(entry)
+            self._batch.append(told)
             now = self._clock()
             if len(self._batch) >= BATCH_ITEMS or now - self._since >= BATCH_SECONDS:
                 batch, self._batch = self._batch, batch
@@ -197,10 +201,11 @@ class Journal:
         if batch:
             await self._write(self._folder.known_child(f"{self._name}-{number:08}"), batch)
 
-    async def _write(self, ref: Reference, batch: list[bytes]) -> None:
+    async def _write(self, ref: Reference, batch: list[_Told]) -> None:
         self._used = True
+        data = b"".join([_HEADER, *map(_fingerprint, batch)])
         try:
-            await self._target.put(ref, _HEADER + b"".join(batch), WRITE)
+            await self._target.put(ref, data, WRITE)
         except HoldallError as error:
             self._writable = error.transient
 
@@ -221,10 +226,13 @@ class Journal:
             return  # it costs a little space, and the next run deletes it
 
 
-def _fingerprint(source: ObjectMeta, etag: str | None, target: ObjectMeta) -> bytes | None:
-    """What stands for one object on both sides; None where a side does not know its etag."""
+def _told(source: ObjectMeta, etag: str | None, target: ObjectMeta) -> _Told | None:
+    """What both sides say of one object; None where one does not know its etag."""
     if etag is None or target.etag is None or source.size != target.size:
         return None
     # The time tells stores apart whose etags begin anew with each process.
-    told = (source.key, source.size, source.modified_ns, etag, target.etag)
-    return hashlib.blake2b(msgspec.msgpack.encode(told), digest_size=_PRINT_BYTES).digest()
+    return source.key, source.size, source.modified_ns, etag, target.etag
+
+
+def _fingerprint(told: _Told) -> bytes:
+    return hashlib.blake2b(_encode(told), digest_size=_PRINT_BYTES).digest()
