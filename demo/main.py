@@ -164,9 +164,11 @@ def show(rows: list[tuple[str, str, str]], seconds: float) -> None:
     print(f"All went well, in {seconds:.1f} s; store and database were removed again.")
     if plant := os.environ.get("HOLDALL_DEMO_PLANT"):
         holdall_command = os.path.join(os.path.dirname(sys.executable), "holdall")
-        print("The building was kept. Look at it, or serve it over HTTP:")
-        print(f"   {os.path.relpath(holdall_command)} hs nav {plant}")
-        print(f"   {os.path.relpath(holdall_command)} serve {plant}")
+        command = os.path.relpath(holdall_command)
+        print("The building was kept. Look at it, or serve it to any Haystack client and browser;")
+        print("the server prints its address, and once the password of the admin that it makes:")
+        print(f"   {command} hs nav {plant}")
+        print(f"   HOLDALL_ADMIN=admin {command} serve {plant}")
 
 
 def main() -> int:
