@@ -61,13 +61,15 @@ http {{
         location ~ ^/{bucket}/?$ {{
             rewrite_by_lua_block {{
                 if ngx.req.get_method() ~= "GET" then return ngx.exec("@changes") end
+                if {delay} > 0 then ngx.sleep({delay}) end
                 local asked = ngx.req.get_uri_args()
                 local token, after = asked["continuation-token"], asked["start-after"]
                 local page = 0
                 if token then
                     page = tonumber(token)
                 elseif type(after) == "string" and after ~= "" then
-                    page = math.floor((tonumber(after:match("(%d+)%.%a+$")) + 1) / {page_keys})
+                    local last = tonumber(after:match("(%d+)%.%a+$") or -1)
+                    page = math.floor((last + 1) / {page_keys})
                 end
                 local prefix = asked.prefix
                 if type(prefix) == "string" and prefix ~= ""
@@ -145,7 +147,7 @@ class ByteServer:
 
 @contextmanager
 def byte_server(
-    objects: Mapping[str, bytes], pages: int, suffix: str = ".dat"
+    objects: Mapping[str, bytes], pages: int, suffix: str = ".dat", delay: float = 0
 ) -> Iterator[ByteServer]:
     """Run a server until the block ends.
 
@@ -154,6 +156,7 @@ def byte_server(
         pages: How many pages of a thousand keys a listing of the bucket has; the keys are
             `keys/000000.dat` and so on.
         suffix: What they end with, instead of `.dat`.
+        delay: How many seconds each page of a listing takes, as on a service that is far away.
 
     Raises:
         MissingServerError: nginx or its Lua module is not installed; says how to install them.
@@ -181,6 +184,7 @@ def byte_server(
                 port=port,
                 bucket=BUCKET,
                 page_keys=PAGE_KEYS,
+                delay=delay,
             )
         )
         log = folder / "error.log"

@@ -70,6 +70,11 @@ class Meter:
         self.wall.append((time.perf_counter() - wall) / count * 1e6)
         return spent
 
+    def elapsed(self, count: int) -> float:
+        """Likewise, but answer the seconds of the clock."""
+        self.run(count)
+        return self.wall[-1] * count / 1e6
+
 
 def verdict(good: bool, text: str) -> bool:
     """Print whether a goal is met."""

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from harness import Contender, Goal, compare
 from records_delta import delta
 from records_files import files
+from records_ranges import listed
 from records_s3 import objects
 from records_sides import (
     DEPARTMENT,
@@ -254,11 +255,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("only", nargs="*", help="memory sqlite postgres s3 files delta")
+    parser.add_argument("only", nargs="*", help="memory sqlite postgres s3 ranges files delta")
     parser.add_argument("--records", type=int, default=100_000, help="how many")
     parser.add_argument("--objects", type=int, default=10_000, help="how many, in S3")
     parser.add_argument("--most", type=int, default=1_000_000, help="how many, in Delta Lake")
     parser.add_argument("--files", type=int, default=100_000, help="how many, in a folder")
+    parser.add_argument("--listed", type=int, default=200_000, help="how many, in a listing of S3")
     parser.add_argument("--folder", help="where to work; a new temporary folder unless given")
     options = parser.parse_args()
     rows = employees(options.records)
@@ -267,6 +269,7 @@ def main() -> int:
         "sqlite": lambda folder: sqlite(rows, folder),
         "postgres": lambda folder: postgres(rows, folder),
         "s3": lambda folder: objects(employees(options.objects), folder),
+        "ranges": lambda _: listed(options.listed),
         "files": lambda folder: files(options.files, folder),
         "delta": lambda folder: delta(employees(options.objects), options.most, folder),
     }

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 import holdall
 from holdall.core.errors import InvalidKey
-from holdall.core.reference import MAX_KEY_BYTES, MAX_SEGMENT_BYTES, Reference, check_key
+from holdall.core.reference import (
+    MAX_KEY_BYTES,
+    MAX_SEGMENT_BYTES,
+    Reference,
+    are_keys,
+    check_key,
+    is_key,
+)
 
 SECRET = "wJalr-XUtn"
 ACCOUNT = "acc.dfs.core.windows.net"
@@ -524,3 +531,21 @@ def test_a_child_is_relative_to_its_parent(base: str, key: str) -> None:
 def test_joined_segments_are_a_child(segments: list[str]) -> None:
     base = Reference.parse("s3://bucket/a")
     assert base.join(*segments) == base.child("/".join(segments))
+
+
+# Many keys at once
+
+_PIECES = ["a", "b.c", "", "/", ".", "..", ".holdall", "a//b", "\\", "\n", "é", "x" * 251, "a/b"]
+
+
+@given(st.lists(st.lists(st.sampled_from(_PIECES), max_size=6).map("".join), max_size=4))
+@example(["a", ""])
+@example(["", "a"])
+@example(["a/", "b"])
+@example(["/".join("x" * 200 for _ in range(6))])
+def test_many_are_keys_only_where_each_is(texts: list[str]) -> None:
+    assert not are_keys(texts) or all(map(is_key, texts))
+
+
+def test_plain_keys_are_known_at_once() -> None:
+    assert are_keys(["a", "2024/report 1.pdf", "x" * 241])

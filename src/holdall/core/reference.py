@@ -24,7 +24,7 @@ from holdall.core.errors import InvalidKey
 from holdall.core.secrets import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 MAX_KEY_BYTES = 1024
 MAX_SEGMENT_BYTES = 250
@@ -70,6 +70,14 @@ def is_key(text: str) -> bool:
     return (len(text) <= MAX_KEY_BYTES and _plain(text) is not None) or _fault(
         text, MAX_KEY_BYTES
     ) is None
+
+
+def are_keys(texts: Sequence[str]) -> bool:
+    """Whether all of these are keys without rare characters: `is_key` of many at once.
+
+    False says nothing: each may be a key all the same.
+    """
+    return _plain("/".join(texts)) is not None and max(map(len, texts)) <= MAX_KEY_BYTES
 
 
 def _fault(key: str, limit: int) -> str | None:

@@ -116,12 +116,48 @@ class ListOptions(Struct, frozen=True, kw_only=True):
         token: Go on after the page that gave this token.
         etags: Whether every object must carry its etag. Free on services; on a disk it is one
             more system call an object, so that it is None unless asked for.
+        after: Answer only what comes behind this key in byte order. It is written as the `key` of
+            what is listed, and there need not be such a key. With a delimiter a folder stands
+            where its name with a `/` does. Pages after the first one are asked for with the same.
     """
 
     delimiter: bool = False
     max_items: int = PAGE_ITEMS
     token: str | None = None
     etags: bool = False
+    after: str | None = None
+
+    def behind(self, start: str) -> str | None:
+        """What `after` says of the keys that begin with a text.
+
+        Args:
+            start: The prefix with a `/` at its end, relative to the root of the store; or empty.
+
+        Returns:
+            The rest of a key behind `start`, which theirs must come behind; empty when all of them
+            do, and None when none does.
+        """
+        after = self.after
+        if not after or after <= start:
+            return ""
+        return after[len(start) :] if after.startswith(start) else None
+
+    def place(self, rest: str) -> str | None:
+        """Where a page begins, for a store whose tokens name what the next page comes behind.
+
+        Args:
+            rest: As `behind` answers it.
+
+        Returns:
+            The token; or what would be one for `after`. At the end of it a `/` passes all that is
+            in a folder. None begins at the beginning.
+        """
+        if self.token is not None or not rest:
+            return self.token
+        folder, slash, _ = rest.partition("/")
+        if slash and self.delimiter:
+            return folder + slash
+        return f"{rest}\0" if rest.endswith("/") else rest
 
 
 class DeleteOptions(Struct, frozen=True, kw_only=True):

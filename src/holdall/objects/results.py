@@ -28,6 +28,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
         ordered: Listings come in byte order of the key.
         key_and_folder: `a` can stand beside `a/b`; otherwise the second is a `KeyConflict`.
         conditional: `if_match` and `if_none_match` hold against every other writer.
+        seeks: A listing `after` a key costs what it answers. Otherwise what comes before is gone
+            through too, and pages may be empty.
         unique_etags: Every write changes the etag. Otherwise equal bytes may have equal etags, so
             that a condition holds although an object was replaced by an equal one.
         metadata: The user's metadata is kept.
@@ -48,6 +50,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     ordered: bool = True
     key_and_folder: bool = True
     conditional: bool = True
+    seeks: bool = True
     unique_etags: bool = True
     metadata: bool = True
     tags: bool = True

@@ -46,6 +46,24 @@ def test_keys_are_what_they_were_however_they_are_read(keys: list[str]) -> None:
         assert [known.size for known in page.found] == list(range(len(keys)))
 
 
+_ETAGS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"'), max_size=3)
+
+
+@given(st.lists(_ETAGS | st.sampled_from(["a\nb", "\n", "&quot;"]), max_size=5))
+def test_etags_are_what_they_were_however_they_are_read(etags: list[str]) -> None:
+    entries = "".join(
+        f"<Contents><Key>k</Key><LastModified>2024-02-29T12:34:56.{number:03}Z</LastModified>"
+        f"<ETag>&quot;{escape(etag)}&quot;</ETag><Size>1</Size></Contents>"
+        for number, etag in enumerate(etags)
+    )
+    plain = f"<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
+    for text in (plain, plain.replace("<Size>", "<!-- slow --><Size>")):
+        page = s3_pages.listing(text.encode())
+        assert [known.etag for known in page.found] == etags
+        moments = [known.modified_ns for known in page.found]
+        assert moments == [1709210096_000000000 + at * 10**6 for at in range(len(etags))]
+
+
 def test_the_last_page_of_s3_has_no_token() -> None:
     assert s3_pages.listing(_S3.format(namespace="", truncated="false").encode()).token is None
 

@@ -240,3 +240,26 @@ def test_old_rows_do_not_pile_up_in_memory(place: Place, monkeypatch: pytest.Mon
         place.open().db.batch_upsert([Record({"turn": turn}, id=f"{at:03}") for at in range(50)])
         assert {one.fields["turn"] for one in process.db.search(_BY_TURN)} == {turn}
         assert store._shelf.rows <= 100
+
+
+def test_a_listing_that_did_not_change_is_compared_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.fill(200)
+    db = place.open().db
+    asked: list[str] = []
+    column = Block.column
+
+    def watched(block: Block, name: str) -> bytes:
+        asked.append(name)
+        return column(block, name)
+
+    expected = [f"{at:04}" for at in range(200)]
+    for _ in range(2):
+        assert [one.id for one in db.search(_BY_NUMBER)] == expected
+    monkeypatch.setattr(Block, "column", watched)
+    assert db.count(Query().filter("number", "<", 100)) == 100
+    assert ".etag" not in asked
+    db.delete("0007")
+    assert db.count(Query().filter("number", "<", 100)) == 99
+    assert ".etag" in asked

@@ -7,6 +7,7 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from holdall.core.errors import InvalidConfig
 from holdall.core.runtime.blocking import BlockingRuntime
@@ -17,10 +18,13 @@ from holdall.records.backends.objects import (
     ObjectRecords,
     ObjectRecordSettings,
     S3Records,
+    access,
+    ranges,
 )
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.s3 import S3Database
+from serving.http_proxy import HttpProxy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -177,3 +181,47 @@ def test_a_secret_may_be_named_by_its_place(monkeypatch: pytest.MonkeyPatch) -> 
     assert json.loads(db.store.config_json())["secret_access_key"] == {"env": "MY_KEY"}
     settings = db.store.settings
     assert isinstance(settings.secret_access_key, Secret)  # type: ignore[attr-defined]
+
+
+def test_a_listing_has_no_page_for_the_snapshot(
+    config: dict[str, Any], s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = structs.replace(access._LISTING, max_items=40)
+    monkeypatch.setattr(access, "_LISTING", listing)
+    ids = [f"{at:02}" for at in range(40)]
+    with S3Database.from_config(config) as db:
+        db.batch_create([Record({}, id=id_) for id_ in ids])
+        assert [one.id for one in db.all()] == ids
+    found = s3_server.client().list_objects_v2(Bucket=config["bucket"])
+    keys = [one["Key"] for one in found["Contents"]]
+    assert sum("/.holdall/snapshots/" in key for key in keys) == 2
+    assert keys.index("app/records/00.json") == 2
+    with HttpProxy(s3_server.running.port) as proxy:
+        db = S3Database.from_config({**config, "endpoint_url": proxy.endpoint})
+        assert [one.id for one in db.all()] == ids
+        asked = [one for one in proxy.requests if "list-type" in one.target]
+        assert len(asked) == 1
+
+
+def test_ranges_of_a_listing_make_up_the_whole(
+    config: dict[str, Any], s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = structs.replace(access._LISTING, max_items=3)
+    monkeypatch.setattr(access, "_LISTING", listing)
+    monkeypatch.setattr(ranges, "LEAST_SPLIT", 50)
+    ids = sorted([*(f"{at:02}" for at in range(60)), "!", " a", "-", "a/b", "é", "😀"])
+    with S3Database.from_config(config) as db:
+        db.batch_create([Record({}, id=id_) for id_ in ids])
+        assert [one.id for one in db.all()] == ids
+    with HttpProxy(s3_server.running.port) as proxy:
+        db = S3Database.from_config({**config, "endpoint_url": proxy.endpoint})
+        assert [one.id for one in db.all()] == ids
+        lists = [one.target for one in proxy.requests if "list-type" in one.target]
+        assert len(lists) == len(ids) // 3
+        assert len({one for one in lists if "start-after" in one}) == ranges.RANGES
+        with S3Database.from_config(config) as other:
+            other.batch_create([Record({}, id=id_) for id_ in ("0", "305", "~")])
+            other.delete("31")
+        expected = sorted([*ids, "0", "305", "~"])
+        expected.remove("31")
+        assert [one.id for one in db.all()] == expected

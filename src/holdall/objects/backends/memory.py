@@ -196,12 +196,15 @@ class MemoryStore(ObjectStore):
 
     async def list(self, prefix: Reference, options: ListOptions) -> Page:
         start = self._inside(prefix)
+        rest = options.behind(self._relative(start))
+        if rest is None:
+            return Page(())
         objects: list[ObjectMeta] = []
         folders: list[str] = []
         last = token = None
         with self._space.lock:
             keys = self._space.keys()
-            position = _after(keys, start, options.token)
+            position = _after(keys, start, options.place(rest))
             while position < len(keys) and keys[position].startswith(start):
                 key = keys[position]
                 if RESERVED_SEGMENT in key and RESERVED_SEGMENT in key[len(start) :].split("/"):

@@ -74,7 +74,7 @@ async def ask(layer: ObjectStore, operation: Operation) -> object:
     if operation == "head":
         return await layer.head(ref, HeadOptions(tags=True))
     if operation == "list":
-        return await layer.list(layer.root, ListOptions(max_items=7))
+        return await layer.list(layer.root, ListOptions(max_items=7, after="b"))
     if operation == "delete":
         return await layer.delete((ref, layer.root.child("b")), DeleteOptions())
     if operation == "copy":

@@ -35,14 +35,19 @@ def in_byte_order(keys: Iterable[str]) -> list[str]:
 
 
 async def pages_of(
-    store: AsyncDataStore, prefix: str = "", *, max_items: int, delimiter: bool = False
+    store: AsyncDataStore,
+    prefix: str = "",
+    *,
+    max_items: int,
+    delimiter: bool = False,
+    after: str | None = None,
 ) -> list[Page]:
     """All pages of a listing, each asked for by the token of the one before."""
     pages: list[Page] = []
     cursor = None
     while not pages or cursor is not None:
         page = await store.list_page(
-            prefix, max_items=max_items, cursor=cursor, delimiter=delimiter
+            prefix, max_items=max_items, cursor=cursor, delimiter=delimiter, after=after
         )
         assert len(page.objects) + len(page.folders) <= max_items
         assert page.token is None or page.token != cursor

@@ -57,12 +57,16 @@ def known(meta: ObjectMeta, model: ObjectMeta) -> tuple[object, ...]:
     return (meta.key, meta.size, meta.metadata, meta.tags, *own)
 
 
-def listed(store: DataStore, prefix: str, max_items: int, delimiter: bool) -> list[str]:
+def listed(
+    store: DataStore, prefix: str, max_items: int, delimiter: bool, after: str | None = None
+) -> list[str]:
     """Keys, and folders with a `/`, in the order of the listing as far as pages show it."""
     found: list[str] = []
     cursor = None
     while True:
-        page = store.list_page(prefix, max_items=max_items, cursor=cursor, delimiter=delimiter)
+        page = store.list_page(
+            prefix, max_items=max_items, cursor=cursor, delimiter=delimiter, after=after
+        )
         assert len(page.objects) + len(page.folders) <= max_items
         assert page.foreign == 0
         assert page.token is None or page.token != cursor

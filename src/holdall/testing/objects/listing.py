@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
 
+from holdall.objects.options import WRITE
 from holdall.testing.objects.asking import fill, in_byte_order, keys_of, listed, pages_of
 from holdall.testing.objects.faces import Facts
 
@@ -18,6 +20,22 @@ _TREE = ["b", "a/1", "a/2", "a/c/1", "a/c/2", "a/d", "a-b", "a0", "a.b/1", "é/1
 _TOP_OBJECTS = ["a-b", "a0", "b"]
 # As their keys sort, with the slash: "a.b/" < "a/".
 _TOP_FOLDERS = ["a.b", "a", "z", "é"]
+_PLACES = [
+    "",
+    " ",
+    "a",
+    "a-",
+    "a-b",
+    "a.b/1",
+    "a/",
+    "a/1",
+    "a/c/",
+    "a/c/2",
+    "a0",
+    "y",
+    "z/y/x/w",
+    "ê",
+]
 
 
 def _folders(store: AsyncDataStore, names: Iterable[str]) -> list[str]:
@@ -198,6 +216,88 @@ class ListFacts(Facts):
         found = [meta.key for page in (first, rest) for meta in page.objects]
         assert len(found) == len(set(found))
         assert {"b/1", "b/2", "c/1"} <= set(found)
+
+    # Behind a key
+
+    async def test_a_listing_begins_behind_a_key(self, store: AsyncDataStore) -> None:
+        await fill(store, *_TREE)
+        for after, prefix in product(_PLACES, ("", "a", "a/c", "z")):
+            page = await store.list_page(prefix, after=after)
+            below = [key for key in _TREE if not prefix or key.startswith(f"{prefix}/")]
+            behind = in_byte_order(key for key in below if key > after)
+            found = [meta.key for meta in page.objects]
+            assert listed(store, found) == behind, (after, prefix)
+
+    @pytest.mark.parametrize("max_items", [1, 3])
+    async def test_pages_of_any_length_begin_behind_a_key(
+        self, store: AsyncDataStore, max_items: int
+    ) -> None:
+        await fill(store, *_TREE)
+        for after, prefix in product(("", "a-b", "a/1", "a/c/2"), ("", "a")):
+            pages = await pages_of(store, prefix, max_items=max_items, after=after)
+            below = [key for key in _TREE if not prefix or key.startswith(f"{prefix}/")]
+            behind = in_byte_order(key for key in below if key > after)
+            found = [meta.key for page in pages for meta in page.objects]
+            assert listed(store, found) == behind, (after, prefix)
+
+    async def test_a_folder_stands_in_a_level_where_its_name_with_a_slash_does(
+        self, store: AsyncDataStore
+    ) -> None:
+        await fill(store, *_TREE)
+        for after in _PLACES:
+            page = await store.list_page(delimiter=True, after=after)
+            objects = [meta.key for meta in page.objects]
+            assert listed(store, objects) == [key for key in _TOP_OBJECTS if key > after], after
+            named = [name for name in _TOP_FOLDERS if f"{name}/" > after]
+            assert _folders(store, page.folders) == named, after
+
+    @pytest.mark.parametrize("after", ["a", "a-b", "a/1"])
+    async def test_pages_of_a_level_begin_behind_a_key(
+        self, store: AsyncDataStore, after: str
+    ) -> None:
+        await fill(store, *_TREE)
+        pages = await pages_of(store, max_items=1, delimiter=True, after=after)
+        objects = [meta.key for page in pages for meta in page.objects]
+        folders = [folder for page in pages for folder in page.folders]
+        assert listed(store, objects) == [key for key in _TOP_OBJECTS if key > after]
+        assert _folders(store, folders) == [name for name in _TOP_FOLDERS if f"{name}/" > after]
+
+    async def test_a_level_below_begins_behind_a_key(self, store: AsyncDataStore) -> None:
+        await fill(store, *_TREE)
+        page = await store.list_page("a", delimiter=True, after="a/c")
+        assert ([meta.key for meta in page.objects], page.folders) == (["a/d"], ("a/c",))
+        page = await store.list_page("a", delimiter=True, after="a/c/1")
+        assert ([meta.key for meta in page.objects], page.folders) == (["a/d"], ())
+
+    async def test_what_walk_list_and_pages_begin_behind_is_the_same(
+        self, store: AsyncDataStore
+    ) -> None:
+        await fill(store, *_TREE)
+        keys = [key for key in in_byte_order(_TREE) if key > "a/2"]
+        assert listed(store, [key async for key in store.list(after="a/2")]) == keys
+        walk = [meta.key async for meta in store.walk(after="a/2", etags=True)]
+        assert listed(store, walk) == keys
+        pages = [page async for page in store.pages(after="a/2")]
+        assert listed(store, [meta.key for page in pages for meta in page.objects]) == keys
+
+    async def test_what_is_kept_beside_the_objects_is_not_shown_behind_a_key(
+        self, store: AsyncDataStore
+    ) -> None:
+        await fill(store, "b")
+        await store.store.put(store.root.reserved("journals", "x"), b"data", WRITE)
+        for after in (".", ".holdall", ".holdall/journals", "a"):
+            page = await store.list_page(delimiter=True, after=after)
+            assert ([meta.key for meta in page.objects], page.foreign) == (["b"], 0)
+
+    async def test_ranges_make_up_the_listing(self, store: AsyncDataStore) -> None:
+        await fill(store, *_TREE)
+        keys = in_byte_order(_TREE)
+        places = [None, *keys[::2]]
+        found: list[str] = []
+        for after, last in zip(places, [*places[1:], None], strict=True):
+            part = [key async for key in store.list(after=after)]
+            found += listed(store, [key for key in part if last is None or key <= last])
+        assert found == keys
 
     # One level
 

@@ -34,6 +34,7 @@ T = TypeVar("T")
 _KEYS = ["a", "a/b", "a/b/c", "a-b", "a0", "a/b/d", "e\u0301", "é", "100%?#", "x /y ", "k" * 250]
 _LARGE = 1_300_000
 _PREFIXES = ["", "a", "a/b", "a-", "x ", "missing"]
+_PLACES = [None, *_KEYS, "", " ", "a/", "a/b/", "a.", "a/b/c0", "a1", "~", "\U0010ffff"]
 
 _keys = st.sampled_from(_KEYS)
 _data = st.binary(max_size=30) | st.integers(0, 255).map(lambda byte: bytes([byte]) * _LARGE)
@@ -233,18 +234,18 @@ class ObjectStoreMachine(RuleBasedStateMachine):
             lambda: known(self.model.stat(key, tags=tags), self.model.stat(key, tags=tags)),
         )
 
-    @rule(max_items=st.integers(1, 6), delimiter=st.booleans())
-    def list_pages(self, max_items: int, delimiter: bool) -> None:
+    @rule(max_items=st.integers(1, 6), delimiter=st.booleans(), after=st.sampled_from(_PLACES))
+    def list_pages(self, max_items: int, delimiter: bool, after: str | None) -> None:
         for prefix in _PREFIXES:
-            self._list(prefix, max_items, delimiter)
+            self._list(prefix, max_items, delimiter, after)
 
     @invariant()
     def both_list_the_same_objects(self) -> None:
         self._list("", 2, False)
 
-    def _list(self, prefix: str, max_items: int, delimiter: bool) -> None:
+    def _list(self, prefix: str, max_items: int, delimiter: bool, after: str | None = None) -> None:
         real, model = (
-            listed(store, prefix, max_items, delimiter) for store in (self.real, self.model)
+            listed(store, prefix, max_items, delimiter, after) for store in (self.real, self.model)
         )
         if not self.real.capabilities.ordered:
             real, model = in_byte_order(real), in_byte_order(model)

@@ -44,6 +44,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 CAPABILITIES = Capabilities(
     remote=True,
+    seeks=False,  # the service's listing can only go on from a token of its own
     storage_class=True,
     sign=True,
     resume="multipart",
@@ -162,7 +163,13 @@ class AzureService(Service):
         return {xml.text(tag, "Key"): xml.text(tag, "Value") for tag in root.iter("Tag")}
 
     def page(
-        self, ref: Reference, prefix: str, delimiter: bool, most: int, token: str | None
+        self,
+        ref: Reference,
+        prefix: str,
+        delimiter: bool,
+        most: int,
+        token: str | None,
+        after: str = "",
     ) -> Listing:
         query = {
             "restype": "container",

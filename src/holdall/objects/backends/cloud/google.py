@@ -179,13 +179,21 @@ class GoogleService(Service):
             return {}
 
     def page(
-        self, ref: Reference, prefix: str, delimiter: bool, most: int, token: str | None
+        self,
+        ref: Reference,
+        prefix: str,
+        delimiter: bool,
+        most: int,
+        token: str | None,
+        after: str = "",
     ) -> Listing:
         query = {"prefix": prefix, "maxResults": str(min(most, 1000))}
         if delimiter:
             query["delimiter"] = "/"
         if token is not None:
             query["pageToken"] = token
+        if after:
+            query["startOffset"] = after
         asked = Asked(ref)
         try:
             answer = self._requests.send("GET", self._requests.objects, asked, query)

@@ -166,7 +166,13 @@ class S3Service(Service):
         }
 
     def page(
-        self, ref: Reference, prefix: str, delimiter: bool, most: int, token: str | None
+        self,
+        ref: Reference,
+        prefix: str,
+        delimiter: bool,
+        most: int,
+        token: str | None,
+        after: str = "",
     ) -> Listing:
         query = {
             "list-type": "2",
@@ -178,6 +184,8 @@ class S3Service(Service):
             query["delimiter"] = "/"
         if token is not None:
             query["continuation-token"] = token
+        elif after:
+            query["start-after"] = after
         return s3_pages.listing(self._container("GET", Asked(ref), query).body)
 
     # Changing

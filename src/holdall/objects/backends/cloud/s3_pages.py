@@ -71,7 +71,8 @@ def plain_entries(body: bytes) -> tuple[list[Known], bytes] | None:
         return None
     first = _ENTRY.search(page)
     # Comments, sections and line ends have rules of their own.
-    if first is None or "<!" in page or "\r" in page:
+    # To look for a single character takes a tenth of the time, and most pages have none.
+    if first is None or ("!" in page and "<!" in page) or "\r" in page:
         return None
     shape = _shape(tuple(_OPENED.findall(first[1])))
     if shape is None:
@@ -81,18 +82,21 @@ def plain_entries(body: bytes) -> tuple[list[Known], bytes] | None:
     pieces = pattern.split(page)
     around = "".join(pieces[::width])
     keys, sizes, times, etags, classes = (pieces[1 + place :: width] for place in order)
-    if "<Contents" in around or any("&" in key for key in keys):
+    # Of all at once, which costs a fraction of one by one.
+    every_key, every_etag = "\n".join(keys), "\n".join(etags)
+    for quote in ("&quot;", "&#34;", '"'):
+        every_etag = every_etag.replace(quote, "")
+    # Other references, and etags of several lines, are a parser's.
+    if "<Contents" in around or "&" in every_key or "&" in every_etag:
         return None
-    if "<EncodingType>url<" in around:
-        keys = [unquote_plus(key) if "%" in key or "+" in key else key for key in keys]
+    if every_etag.count("\n") >= len(etags):
+        return None
+    if "<EncodingType>url<" in around and ("%" in every_key or "+" in every_key):
+        keys = [unquote_plus(key) for key in keys]
+    etags = every_etag.split("\n")
+    moments = {time: iso_time_ns(time) for time in set(times)}  # AWS tells whole seconds
     return [
-        Known(
-            key,
-            int(size),
-            iso_time_ns(time),
-            etag.replace("&quot;", "").replace("&#34;", "").strip('"'),
-            storage_class=kind or None,
-        )
+        Known(key, int(size), moments[time], etag, storage_class=kind or None)
         for key, size, time, etag, kind in zip(keys, sizes, times, etags, classes, strict=True)
     ], around.encode()
 

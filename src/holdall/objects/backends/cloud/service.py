@@ -153,9 +153,25 @@ class Service(ABC):
 
     @abstractmethod
     def page(
-        self, ref: Reference, prefix: str, delimiter: bool, most: int, token: str | None
+        self,
+        ref: Reference,
+        prefix: str,
+        delimiter: bool,
+        most: int,
+        token: str | None,
+        after: str = "",
     ) -> Listing:
-        """Answer one page of the objects whose key begins with the prefix."""
+        """Answer one page of the objects whose key begins with the prefix.
+
+        Args:
+            ref: The prefix, for errors.
+            prefix: What their keys begin with.
+            delimiter: Whether folders stand for what is in them.
+            most: How many entries the page has at most.
+            token: Of the page before; None for the first one.
+            after: What comes up to this key may be left out, as far as the service can; empty for
+                nothing.
+        """
 
     @abstractmethod
     def delete(self, refs: Sequence[Reference]) -> list[tuple[Reference, HoldallError]]:

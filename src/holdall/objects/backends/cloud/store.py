@@ -9,6 +9,7 @@ from holdall.core.reference import (
     MAX_KEY_BYTES,
     RESERVED_SEGMENT,
     Reference,
+    are_keys,
     check_key,
     check_length,
     is_key,
@@ -153,32 +154,46 @@ class CloudStore(ObjectStore):
 
     async def list(self, prefix: Reference, options: ListOptions) -> Page:
         start = self._inside(prefix)
-        most = options.max_items
-        listing = await self._container.run(
-            self.service.page, prefix, start, options.delimiter, most, options.token
-        )
-        # Behind the prefix all must be a key: only a prefix in `.holdall` shows what is in there.
         skip, below = len(self._prefix), len(start)
-        objects: list[ObjectMeta] = []
+        rest = options.behind(start[skip:])
+        if rest is None:
+            return Page(())
+        after = start + rest if rest else ""
+        listing = await self._container.run(
+            self.service.page,
+            prefix,
+            start,
+            options.delimiter,
+            options.max_items,
+            options.token,
+            after,
+        )
+        found, named = listing.found, listing.folders
+        # A service may begin with it, or know no such thing.
+        if after and found and found[0].key <= after:
+            found = [known for known in found if known.key > after]
+        if after and named and named[0] <= after:
+            named = [folder for folder in named if folder > after]
+        # Behind the prefix all must be a key: only a prefix in `.holdall` shows what is in there.
         foreign = 0
+        if found and not are_keys([known.key[below:] for known in found]):
+            odd = [known.key[below:] for known in found if not is_key(known.key[below:])]
+            foreign = sum(not _reserved(name) for name in odd)
+            found = [known for known in found if is_key(known.key[below:])] if odd else found
         root = self._root
-        for known in listing.found:
-            name = known.key[below:]
-            if is_key(name):
-                objects.append(
-                    ObjectMeta(
-                        root,
-                        known.key[skip:],
-                        known.size,
-                        known.modified_ns,
-                        known.etag,
-                        storage_class=known.storage_class,
-                    )
-                )
-            elif not _reserved(name):
-                foreign += 1
+        objects = [
+            ObjectMeta(
+                root,
+                known.key[skip:],
+                known.size,
+                known.modified_ns,
+                known.etag,
+                storage_class=known.storage_class,
+            )
+            for known in found
+        ]
         folders: list[str] = []
-        for folder in listing.folders:
+        for folder in named:
             name = folder[below:-1]
             if is_key(name):
                 folders.append(folder[skip:-1])

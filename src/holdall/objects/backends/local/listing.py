@@ -57,7 +57,10 @@ class Lister:
 
     def page(self, folder: str, options: ListOptions) -> Page:
         """Answer one page of what is under a folder, by its key; empty for none."""
-        return _PageMaker(self, folder, options).make()
+        rest = options.behind(f"{folder}/" if folder else "")
+        if rest is None:
+            return Page(())
+        return _PageMaker(self, folder, options).make(options.place(rest))
 
     def names(self, descriptor: int, folder: str) -> list[str]:
         """The names of an open folder, sorted; folders end in `/`, foreign ones in NUL."""
@@ -177,15 +180,16 @@ class _PageMaker:
         self._last: str | None = None
         self._full = False
 
-    def make(self) -> Page:
+    def make(self, place: str | None) -> Page:
+        """Make it, beginning behind a place; None begins at the beginning."""
         descriptor = self._lister.open(self._start[:-1])
         if descriptor is None:
             return Page(())
         self._descriptor = descriptor
         try:
             self._enter(self._start)
-            if self._options.token is not None:
-                self._go_to(self._options.token)
+            if place is not None:
+                self._go_to(place)
             while self._levels and not self._full:
                 self._go_through()
                 if not self._full:

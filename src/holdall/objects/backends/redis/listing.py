@@ -47,11 +47,14 @@ class Listing:
     async def page(self, prefix: Reference, options: ListOptions) -> Page:
         """Answer one page; see `ObjectStore.list`."""
         root, skip = self._root, self._skip
-        prefix.relative_to(root)
+        folder = prefix.relative_to(root)
+        rest = options.behind(f"{folder}/" if folder else "")
+        if rest is None:
+            return Page(())
         start = f"{prefix.key}/".encode() if prefix.key else b""
         args = (
             start,
-            _behind(start, options.token),
+            _behind(start, options.place(rest)),
             b"1" if options.delimiter else b"",
             b"%d" % min(options.max_items, PAGE_ITEMS),
             b"1" if options.etags else b"",

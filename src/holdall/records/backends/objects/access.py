@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec.structs import replace
+
 from holdall.core.errors import Corrupt, LimitExceeded, NotFound, PreconditionFailed
 from holdall.objects.options import GetOptions, ListOptions
 from holdall.records.backends.objects.bodies import Held, row_of
-from holdall.records.backends.objects.keys import name_of
+from holdall.records.backends.objects.keys import BEHIND_FRONT, name_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -34,6 +36,10 @@ class Access:
         store: The store of objects; records lie right under its root.
         settings: The database's.
         shelf: What is kept in memory.
+
+    Attributes:
+        in_front: Whether the snapshot lies before the records in the order of keys.
+        behind: What the keys of all records come behind; empty when nothing is said.
     """
 
     def __init__(self, store: ObjectStore, settings: RecordsOnObjects, shelf: Shelf) -> None:
@@ -41,6 +47,9 @@ class Access:
         self.runtime = store.runtime
         self.settings = settings
         self.workers = settings.max_workers
+        # A service counts what the snapshot is made of as an entry of the listing, others do not.
+        self.in_front = store.capabilities.remote
+        self.behind = BEHIND_FRONT if self.in_front else ""
         self.shelf = shelf
         self._options = GetOptions(max_size=settings.max_record)
 
@@ -85,15 +94,19 @@ class Access:
         held = await self.held(id)
         return None if held is None else row_of(id, held, self.ref)
 
-    async def pages(self) -> AsyncIterator[Page]:
-        """List what lies right under the root, with etags."""
-        options = _LISTING
+    async def pages(self, after: str = "") -> AsyncIterator[Page]:
+        """List what lies right under the root, with etags.
+
+        Args:
+            after: What the keys come behind, beside being records'.
+        """
+        options = replace(_LISTING, after=max(after, self.behind))
         while True:
             page = await self.store.list(self.store.root, options)
             yield page
             if page.token is None:
                 return
-            options = ListOptions(delimiter=True, etags=True, token=page.token)
+            options = replace(options, token=page.token)
 
 
 def held_of(meta: ObjectMeta, body: bytes) -> Held:

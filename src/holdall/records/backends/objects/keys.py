@@ -2,20 +2,35 @@
 
 An id stands in the name as it is, before `.json`. Percent-encoded are `/`, which would make a
 folder, `%` itself, and what a key must not hold or a listing in XML cannot: a backslash, control
-characters, U+FFFE and U+FFFF. Each id has one name, and no two ids have the same.
+characters, U+FFFE and U+FFFF; and a space or `!` in the first place, since what begins with these
+comes before all records. Each id has one name, and no two ids have the same.
 """
 
 from __future__ import annotations
 
 import re
+from operator import methodcaller
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from holdall.core.errors import InvalidKey
 from holdall.core.reference import MAX_SEGMENT_BYTES
 from holdall.records.record import check_id
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 SUFFIX = ".json"
 
+FRONT = "!"
+"""A folder that comes before all records: what is in it, their listing need not go past."""
+
+BEHIND_FRONT = f"{FRONT}0"
+"""What all records come behind: 0 is the character after /."""
+
+_FIRST = f" {FRONT}"
+_RARE = "%/\\"
+_ends = methodcaller("endswith", SUFFIX)
 _ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f%/\\\\\ufffe\uffff]")
 
 
@@ -26,6 +41,8 @@ def name_of(id: str) -> str:  # noqa: A002
         InvalidKey: It would be longer than a segment of a key may be.
     """
     name = _ESCAPED.sub(_escape, id) + SUFFIX
+    if name[0] in _FIRST:
+        name = f"%{ord(name[0]):02X}{name[1:]}"
     if len(name) * 4 > MAX_SEGMENT_BYTES:
         size = len(name.encode())
         if size > MAX_SEGMENT_BYTES:
@@ -38,12 +55,24 @@ def name_of(id: str) -> str:  # noqa: A002
     return name
 
 
+def ids_of(names: Sequence[str]) -> list[str] | None:
+    """The ids of objects with these names, where they are plain; None where `id_of` must look."""
+    every = "".join(names)
+    if not (every.isascii() and every.isprintable()) or any(one in every for one in _RARE):
+        return None
+    if min(names)[0] in _FIRST or not all(map(_ends, names)):
+        return None
+    size = len(SUFFIX)
+    ids = [name[:-size] for name in names]
+    return ids if all(ids) else None
+
+
 def id_of(name: str) -> str | None:
     """The id whose object has this name; None when it is the name of no record."""
     if not name.endswith(SUFFIX) or "/" in name:
         return None
     text = name[: -len(SUFFIX)]
-    if text and not _ESCAPED.search(text):
+    if text and text[0] not in _FIRST and not _ESCAPED.search(text):
         return text
     try:
         found = check_id(unquote(text, errors="strict"))

@@ -5,20 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from operator import eq
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from holdall.core.errors import Corrupt
+from holdall.records.backends.objects import ranges
 from holdall.records.backends.objects.access import closing
-from holdall.records.backends.objects.keys import id_of
+from holdall.records.backends.objects.ranges import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from holdall.objects.results import Page
     from holdall.records.backends.objects.access import Access
 
 _log = logging.getLogger("holdall.records")
@@ -30,12 +28,16 @@ class Listing(Struct, frozen=True):
     Args:
         ids: Their ids, in order; of those that a search may mean.
         etags: The etag of each of all records, by id.
+        bounds: The last keys of ranges that are listed at once; empty for one range.
+        digest: Tells this listing apart from those of other records; empty for none.
         of_id: Says of an id whether it is among `ids`; None when all are.
     """
 
     ids: list[str]
     etags: dict[str, str]
     of_id: Callable[[str], bool] | None = None
+    bounds: tuple[str, ...] = ()
+    digest: bytes = b""
 
 
 class Lister:
@@ -43,10 +45,16 @@ class Lister:
 
     Args:
         access: Knows the store.
+        bounds: Answers the last keys of ranges in which the records may be listed, as a snapshot
+            has them; none when it has none.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, bounds: Callable[[], Awaitable[tuple[str, ...]]]) -> None:
         self._access = access
+        self._bounds = bounds
+        can = access.store.capabilities
+        # Where nothing is far away, ranges would only wait for one another.
+        self._splits = can.remote and can.ordered and can.seeks
         self._keep_seconds = access.settings.cache_ttl.total_seconds()
         self._guard = threading.Lock()
         self._number: int | None = None
@@ -63,19 +71,51 @@ class Lister:
         """List all records now."""
         before = self._changes
         began = time.monotonic()
-        etags: dict[str, str] = {}
-        passed: list[str] = []
-        foreign = 0
+        parts = await self._parts()
+        call, listing = self._access.runtime.call, self._last
+        digest = await call(ranges.digest_of, None, parts)
+        if digest != listing.digest:
+            etags = await call(ranges.etags_of, None, parts)
+            ends = [end for part in parts for end in part.ends]
+            many = self._splits and len(etags) >= ranges.LEAST_SPLIT
+            bounds = ranges.bounds_of(ends) if many else ()
+            listing = Listing(await call(sorted, None, etags), etags, bounds=bounds, digest=digest)
+        self._note(before, began, listing)
+        passed = [key for part in parts for key in part.passed]
+        number = len(passed) + sum(part.foreign for part in parts)
+        self._tell(number, passed[0] if passed else "")
+        return listing
+
+    async def _parts(self) -> Sequence[Part]:
+        """List all records: the first page, and the others in ranges where these are known."""
+        bounds = self._last.bounds
+        if bounds:
+            return await self._split("", bounds)
+        first = Part("")
+        asked = not self._splits or bool(self._last.etags)
         async with closing(self._access.pages()) as pages:
             async for page in pages:
-                foreign += page.foreign
-                passed += records_of(page, etags)
-        call, listing = self._access.runtime.call, self._last
-        if not await call(eq, None, etags, listing.etags):
-            listing = Listing(await call(sorted, None, etags), etags)
-        self._note(before, began, listing)
-        self._tell(foreign + len(passed), passed[0] if passed else "")
-        return listing
+                first.add(page)
+                if asked or page.token is None or not first.ends:
+                    continue
+                asked = True
+                bounds = await self._bounds()
+                if bounds:
+                    break
+        return [first, *await self._split(first.ends[-1], bounds)] if bounds else [first]
+
+    async def _split(self, after: str, bounds: Sequence[str]) -> Sequence[Part]:
+        parts = ranges.parts_of(after, bounds)
+        workers = min(self._access.workers, ranges.RANGES)
+        async with closing(self._access.runtime.map(self._listed, parts, workers)) as listed:
+            return [part async for part in listed]
+
+    async def _listed(self, part: Part) -> Part:
+        async with closing(self._access.pages(part.after)) as pages:
+            async for page in pages:
+                if part.add(page):
+                    break
+        return part
 
     async def count(self) -> int:
         """Answer how many records there are, or were when they were last listed."""
@@ -138,21 +178,3 @@ class Lister:
                 number,
                 f"; the first is {first!r}" if first else "",
             )
-
-
-def records_of(page: Page, etags: dict[str, str]) -> list[str]:
-    """Add the records of a page to `etags`; answer the keys that are none of records.
-
-    Raises:
-        Corrupt: The store lists an object without an etag.
-    """
-    passed: list[str] = []
-    for meta in page.objects:
-        id_ = id_of(meta.key)
-        if id_ is None:
-            passed.append(meta.key)
-        elif not meta.etag:
-            raise Corrupt(f"{meta.ref}: the store lists no etag", reference=meta.ref)
-        else:
-            etags[id_] = meta.etag
-    return passed

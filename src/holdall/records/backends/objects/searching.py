@@ -13,7 +13,6 @@ from holdall.core.errors import InvalidKey
 from holdall.records.backends.objects.access import closing
 from holdall.records.backends.objects.gathering import Gatherer
 from holdall.records.backends.objects.ids import named_ids, split
-from holdall.records.backends.objects.listing import Listing
 from holdall.records.backends.objects.scanning import DamagedBlock, Scan, rows_of, tested
 from holdall.records.backends.objects.walks import Walk, Walks
 from holdall.records.ordering import after_row, in_order, position_of
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from holdall.records.backends.objects.access import Access
-    from holdall.records.backends.objects.listing import Lister
+    from holdall.records.backends.objects.listing import Lister, Listing
     from holdall.records.backends.objects.scanning import Place
     from holdall.records.backends.objects.snapshot import Snapshot
     from holdall.records.ordering import Position
@@ -126,7 +125,7 @@ class Searcher:
         return (
             listing
             if of_id is None
-            else Listing(list(filter(of_id, listing.ids)), listing.etags, of_id)
+            else replace(listing, ids=list(filter(of_id, listing.ids)), of_id=of_id)
         )
 
     async def _named(self, ids: Sequence[str], predicate: Node) -> list[Stored]:

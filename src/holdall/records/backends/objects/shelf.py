@@ -112,6 +112,9 @@ class Shelf:
         self._order: tuple[tuple[Shelved, ...], frozenset[Shelved]] | None = None
         self._bytes = 0
         self._held_bytes = 0
+        self._changes = 0
+        # What was known of a listing last, and after how many changes.
+        self._latest: tuple[Mapping[str, str], int, Known] | None = None
 
     @property
     def unsaved(self) -> int:
@@ -183,6 +186,11 @@ class Shelf:
         """
         wanted = None if ids is None else set(ids)
         with self._guard:
+            changes = self._changes
+            if ids is None and self._latest is not None:
+                before, then, known = self._latest
+                if before is etags and then == changes:
+                    return known
             blocks, main = self._arranged()
             loose = self._held if wanted is None else self._held.keys() & wanted
             held = {id_: self._held[id_] for id_ in loose}
@@ -202,7 +210,10 @@ class Shelf:
                 taken.update(map(ids.__getitem__, rows))
             if rows:
                 parts.append((shelved, rows))
-        return Known(parts, held)
+        known = Known(parts, held)
+        if wanted is None:
+            self._latest = etags, changes, known
+        return known
 
     def add(self, block: Block, etags: Mapping[str, str]) -> None:
         """Keep a block of the snapshot, as far as its rows are not here yet.
@@ -288,6 +299,8 @@ class Shelf:
     def prune(self, etags: Mapping[str, str]) -> None:
         """Forget the objects that are not among the ids of these etags."""
         with self._guard:
+            if self._latest is not None and self._latest[0] is not etags:
+                self._latest = None  # it would hold a listing that nobody needs any more
             for id_ in self._held.keys() - etags.keys():
                 self._take(id_)
 
@@ -317,6 +330,7 @@ class Shelf:
         return self._order
 
     def _add(self, block: Block, dead: frozenset[str], *, saved: bool) -> None:
+        self._changes += 1
         self._turn += 1
         shelved = Shelved(block, self._turn, dead, saved=saved)
         if self._bytes + shelved.bytes <= self._limit:
@@ -326,6 +340,7 @@ class Shelf:
             self._order = None
 
     def _remove(self, id_: str) -> None:
+        self._changes += 1
         self._take(id_)
         if id_ <= self._last:
             self._hidden[id_] = self._turn
@@ -333,11 +348,14 @@ class Shelf:
     def _take(self, id_: str) -> None:
         held = self._held.pop(id_, None)
         if held is not None:
+            self._changes += 1
             self._bytes -= len(held.body) + _ENTRY_BYTES
             self._held_bytes -= len(held.body) + _ENTRY_BYTES
             self._unpackable.discard(id_)
 
     def _measure(self) -> None:
+        self._changes += 1
+        self._latest = None
         self._readings.clear()
         self._order = None
         self._last = max((one.block.last for one in self._blocks), default="")

@@ -1,7 +1,9 @@
 """The snapshot: what searches have read, kept beside the records for the next process.
 
-    .holdall/snapshots/current.json       names the segments
+    .holdall/snapshots/current.json       names the segments, and where the listing can be cut
     .holdall/snapshots/<32 digits>.rows   a segment: see `segments` and `blocks`
+
+On a service it lies in the folder `!`, which comes before all records: their listing begins behind.
 
 A segment is written once and never changed. `current.json` is replaced only if nobody else did so
 meanwhile; who comes too late takes back the segments it wrote. A row counts only where a listing
@@ -13,15 +15,18 @@ from __future__ import annotations
 import logging
 import os
 import time
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
 
 from holdall.core.errors import HoldallError, LimitExceeded, NotFound, PreconditionFailed
+from holdall.core.reference import MAX_SEGMENT_BYTES as MAX_NAME_BYTES
 from holdall.objects.options import DELETE, HEAD, GetOptions, ListOptions, WriteOptions
 from holdall.records.backends.objects.access import closing
 from holdall.records.backends.objects.blocks import DAMAGED
+from holdall.records.backends.objects.keys import FRONT
+from holdall.records.backends.objects.ranges import RANGES
 from holdall.records.backends.objects.segments import MAX_SEGMENT_BYTES, join, split
 
 if TYPE_CHECKING:
@@ -44,6 +49,11 @@ _SMALL_BYTES = 1024 * 1024
 _MOST_SMALL = 16
 _ORPHAN_NS = 24 * 3600 * 10**9
 _READERS = 4
+_FRESH_SECONDS = 60.0
+
+_Bound: TypeAlias = Annotated[
+    str, Meta(min_length=1, max_length=MAX_NAME_BYTES + 1)
+]  # of a folder, too
 
 
 class _Segment(Struct, frozen=True):
@@ -55,6 +65,7 @@ class _Segment(Struct, frozen=True):
 class _Pointer(Struct, frozen=True, tag_field="kind", tag="holdall snapshot"):
     format: Literal[2]
     segments: Annotated[tuple[_Segment, ...], Meta(max_length=_MOST_SEGMENTS)] = ()
+    bounds: Annotated[tuple[_Bound, ...], Meta(max_length=RANGES)] = ()
 
 
 _read_pointer = msgspec.json.Decoder(_Pointer).decode
@@ -70,21 +81,42 @@ class Snapshot:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._store = access.store
-        self._pointer_ref = self._ref("current.json")
+        root = access.store.root
+        self._former = root.reserved(_FOLDER)
+        self._folder = (
+            root.known_child(FRONT).reserved(_FOLDER) if access.in_front else self._former
+        )
+        self._pointer_ref = self._folder.known_child("current.json")
         self._pointer = _Pointer(2)
         self._etag: str | None = None
+        self._fresh_until = 0.0
         self._read: set[str] = set()
         self._lost: set[str] = set()
         self._damaged = False
         self._off = not access.settings.snapshot or access.settings.memory == 0
         self._turn = access.runtime.lock()
 
+    async def bounds(self) -> tuple[str, ...]:
+        """Answer the last keys of ranges in which the records may be listed.
+
+        There are none where the snapshot has few records, or cannot be read.
+        """
+        if self._off:
+            return ()
+        async with self._turn:
+            await self._look()
+            # What was looked at now serves the search that lists the records.
+            self._fresh_until = time.monotonic() + _FRESH_SECONDS
+            return tuple(sorted(set(self._pointer.bounds)))
+
     async def load(self, listing: Listing) -> None:
         """Take what the snapshot has of these records into memory."""
         if self._off:
             return
         async with self._turn:
-            await self._look()
+            if time.monotonic() >= self._fresh_until:
+                await self._look()
+            self._fresh_until = 0.0
             wanted = [one for one in self._pointer.segments if one.name not in self._read]
             call = self._access.runtime.call
 
@@ -135,7 +167,10 @@ class Snapshot:
         async with self._turn:
             self._forget()
             try:
-                refs = [meta.ref for meta in await self._kept()]
+                kept = await self._kept()
+                if self._access.in_front:
+                    kept += await self._kept(self._former)
+                refs = [meta.ref for meta in kept]
                 if refs:
                     await self._store.delete(refs, DELETE)
             except HoldallError as error:
@@ -156,7 +191,8 @@ class Snapshot:
                 segment = _Segment(os.urandom(16).hex(), number, len(data))
                 written.append(segment)
                 await self._store.put(self._segment_ref(segment), data, WriteOptions())
-            pointer = _Pointer(2, (*kept, *written))
+            pointer = _Pointer(2, (*kept, *written), listing.bounds)
+            is_new = self._etag is None
             await self._point(pointer)
         except PreconditionFailed:
             await self._discard(written)  # another process was faster
@@ -172,6 +208,8 @@ class Snapshot:
         self._damaged = shelf.damaged = False
         if whole:
             await self._sweep(pointer, before)
+        if is_new and self._access.in_front:
+            await self._sweep_former()
 
     def _is_worn(self, kept: Sequence[_Segment], new: int, live: int) -> bool:
         """Whether to write it anew: most of it is old, or it is in many pieces, or damaged."""
@@ -247,10 +285,19 @@ class Snapshot:
         if refs:
             await self._store.delete(refs, DELETE)
 
-    async def _kept(self) -> list[ObjectMeta]:
+    async def _sweep_former(self) -> None:
+        """Delete what earlier versions left among the records, where it makes listings longer."""
+        try:
+            refs = [meta.ref for meta in await self._kept(self._former)]
+            if refs:
+                await self._store.delete(refs, DELETE)
+        except HoldallError as error:
+            _log.info("%s: an earlier snapshot is still there: %s", self._store.root, error)
+
+    async def _kept(self, folder: Reference | None = None) -> list[ObjectMeta]:
         found: list[ObjectMeta] = []
         token: str | None = None
-        folder = self._store.root.reserved(_FOLDER)
+        folder = folder or self._folder
         while True:
             page = await self._store.list(folder, ListOptions(token=token))
             found += page.objects
@@ -260,11 +307,9 @@ class Snapshot:
 
     def _forget(self) -> None:
         self._pointer, self._etag = _Pointer(2), None
+        self._fresh_until = 0.0
         self._read.clear()
         self._lost.clear()
 
     def _segment_ref(self, segment: _Segment) -> Reference:
-        return self._ref(f"{segment.name}.rows")
-
-    def _ref(self, name: str) -> Reference:
-        return self._store.root.reserved(_FOLDER, name)
+        return self._folder.known_child(f"{segment.name}.rows")

@@ -58,10 +58,10 @@ class RecordsOnStore(RecordStore):
         self._objects = objects
         self._shelf = Shelf(settings.memory)
         self._access = Access(objects, settings, self._shelf)
-        self._lister = Lister(self._access)
+        self._snapshot = Snapshot(self._access)
+        self._lister = Lister(self._access, self._snapshot.bounds)
         self._writer = Writer(self._access)
         self._remover = Remover(self._access, self._lister)
-        self._snapshot = Snapshot(self._access)
         self._searcher = Searcher(self._access, self._lister, self._snapshot)
 
     @property
