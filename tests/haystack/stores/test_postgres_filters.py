@@ -50,6 +50,12 @@ QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_
 INDEXES = "?options=-c%20enable_seqscan%3Doff"
 
 
+@pytest.fixture(autouse=True)
+def by_sql(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few entities would be looked at here, and no path would be asked of PostgreSQL."""
+    monkeypatch.setattr(searching, "_FEW", 0)
+
+
 @pytest.fixture
 def postgres(postgres_place: PostgresHaystackSettings) -> Iterator[PostgresEntities]:
     store = PostgresEntities(postgres_place, BlockingRuntime())
@@ -93,6 +99,8 @@ def disagreements(random: Random, store: EntityStore) -> list[Any]:
             limit, after = random.choice([1, 2, 100]), random.choice([None, None, "e1"])
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(searching, "_LONG", random.choice([0, 1_000]))
+                patch.setattr(searching, "_FEW", random.choice([0, 0, 100]))
+                patch.setattr(searching, "_LOOKED_AT", random.choice([1, 8]))
                 one, other = answers(stores, asked, limit=limit, after=after)
             if one != other:
                 wrong.append((asked, graph, limit, after, one, other))
@@ -361,3 +369,41 @@ def test_sql_finds_entities_by_indexes_alone(
     plan = "\n".join(row[0] for row in rows)
     assert "Seq Scan" not in plan
     assert indexes <= set(re.findall(r"(?:using|on) (hs_\w+)", plan))
+
+
+@pytest.mark.parametrize("limit", [1, 3, 10, 40])
+@pytest.mark.parametrize("hits", ["first", "last", "each", "none"])
+def test_a_few_hits_of_a_path_are_those_of_memory(
+    stores: list[EntityStore], monkeypatch: pytest.MonkeyPatch, hits: str, limit: int
+) -> None:
+    monkeypatch.setattr(searching, "_FEW", 100)
+    large = {"first": range(20), "last": range(130, 150), "each": range(150), "none": range(0)}
+    areas: Iterator[dict[str, Any]] = (
+        {"id": Ref(f"s{at}"), "site": MARKER, "area": Number(200 if at else 50)} for at in (0, 1)
+    )
+    points: Iterator[dict[str, Any]] = (
+        {"id": Ref(f"p{at:03}"), "point": MARKER, "siteRef": Ref(f"s{int(at in large[hits])}")}
+        for at in range(150)
+    )
+    commit(stores, *map(Put, [*areas, *points]))
+    node = parse_filter("siteRef->area > 100")
+    after: str | None = None
+    while True:
+        one, other = answers(stores, node, limit=limit, after=after)
+        assert one == other
+        found = drive(stores[0].find(node, limit=limit, after=after))
+        if not found.more:
+            break
+        after = str(found.entities[-1].entity["id"])[1:]
+    assert after is not None or limit >= len(large[hits])
+
+
+def test_a_few_hits_of_a_path_are_found_among_the_first_entities(
+    postgres: PostgresEntities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit([postgres], Put({"id": Ref("s"), "site": MARKER, "area": Number(200)}))
+    commit([postgres], *(Put({"id": Ref(f"p{at:04}"), "siteRef": Ref("s")}) for at in range(900)))
+    monkeypatch.setattr(searching, "_FEW", 100)
+    monkeypatch.delattr(searching.Search, "_asked")  # which finds all hits
+    node = parse_filter("siteRef->area > 100")
+    assert len(drive(postgres.find(node, limit=10)).entities) == 10

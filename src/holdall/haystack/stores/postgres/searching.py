@@ -2,7 +2,8 @@
 
 What SQL says exactly is filtered, sorted and cut off by PostgreSQL, in one statement that answers
 the numbers of what it finds; those that are not ready in memory are then read by their numbers.
-What SQL cannot say is read in the order of ids, and filtered here.
+What SQL cannot say is read in the order of ids, and filtered here. So are the first entities for a
+few hits of a path, since PostgreSQL finds all hits before it sorts them.
 """
 
 # ruff: noqa: S608 - values are parameters; names in the text are ours
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from msgspec import Struct
 
-from holdall.haystack.filter import compiled
+from holdall.haystack.filter import compiled, paths_of
 from holdall.haystack.stores.entities import Found, Stored
 from holdall.haystack.stores.kept import Entry, Kept
-from holdall.haystack.stores.postgres.conditions import compile_condition
+from holdall.haystack.stores.postgres.conditions import Compiled, compile_condition
 from holdall.haystack.stores.postgres.database import Place
+from holdall.haystack.stores.postgres.leaves import Params
 from holdall.haystack.stores.postgres.reading import (
     BODY,
     NUMBERS_OF,
@@ -38,7 +40,6 @@ from holdall.records.predicate import Node
 
 if TYPE_CHECKING:
     from holdall.haystack.stores.entities import Entity
-    from holdall.haystack.stores.postgres.conditions import Compiled
     from holdall.records.backends.postgres.steps import Steps
 
 Meant: TypeAlias = Callable[["Entity"], bool]
@@ -47,6 +48,10 @@ _MOST: Final = 2**62
 _MANY_CHANGED: Final = 20_000
 _LONG: Final = 1_000
 """From which limit on all hits may come in any order, because they are likely to be fewer."""
+_FEW: Final = 100
+"""Up to which limit hits of a path may be found sooner by a look at the first entities."""
+_LOOKED_AT: Final = 8
+"""How many entities are looked at for each hit."""
 _AT_ONCE: Final = 500
 _AT_MOST: Final = 10_000
 
@@ -96,6 +101,10 @@ class Search(Struct, frozen=True):
         condition = compile_condition(self.predicate, self.place)
         if not condition.exact:
             return (yield from self._filtered(condition))
+        if self.limit <= _FEW and any(len(path) > 1 for path in paths_of(self.predicate)):
+            first = yield from self._first()
+            if first is not None:
+                return first
         in_order = not condition.select or self.after is not None or self.limit < _LONG
         hits = yield from self._asked(condition, in_order=in_order)
         if isinstance(hits, Hits) and not hits.sorted and len(hits.numbers) > self.limit:
@@ -174,11 +183,31 @@ class Search(Struct, frozen=True):
         del params.values[taken:]
         return sql, values
 
+    def _first(self) -> Steps[Found | Seen | None]:
+        """Look at the first entities of all; None where there are not enough hits among them."""
+        everybody = Compiled("TRUE", "", Params(), exact=False, odd=frozenset())
+        yield Mark.SNAPSHOT
+        reply = yield Ask(f"SELECT {seen_sql(self.place)} FROM {self.place.table('hs_meta')} AS m")
+        known = seen(reply.rows[0])
+        found: list[Stored] = []
+        whole = False
+        if not known.foreign:
+            size = _LOOKED_AT * (self.limit + 1)
+            judging = _Judging(self.predicate, self.place)
+            reply = yield self._page(everybody, self.after or "", size)
+            found = yield from judging.meant(reply.rows)
+            whole = len(reply.rows) < size
+        yield Mark.END
+        if known.foreign:
+            return known
+        if not whole and len(found) <= self.limit:
+            return None
+        return Found(known.state, found[: self.limit], len(found) > self.limit)
+
     def _filtered(self, condition: Compiled) -> Steps[Found | Seen]:
         """Go through those that may be meant, in their order."""
         if condition.odd:
             condition = compile_condition(self.predicate, self.place, numbers=False)
-        entities = self.place.table("entities")
         yield Mark.SNAPSHOT
         reply = yield Ask(f"SELECT {seen_sql(self.place)} FROM {self.place.table('hs_meta')} AS m")
         known = seen(reply.rows[0])
@@ -186,26 +215,32 @@ class Search(Struct, frozen=True):
             yield Mark.END
             return known
         judging = _Judging(self.predicate, self.place)
-        params = condition.params
-        after = params.add(first_after(self.after or ""), "text")
-        size = params.add(0, "bigint")
-        values = params.values
-        sql = (
-            f"SELECT {BODY} FROM {entities} AS e WHERE {condition.sql} AND e.id > {after} "
-            f"ORDER BY e.id LIMIT {size}"
-        )
         found: list[Stored] = []
-        values[-1] = min(self.limit + 1, _AT_ONCE)
+        after, size = self.after or "", min(self.limit + 1, _AT_ONCE)
         while len(found) <= self.limit:
-            reply = yield Ask(sql, list(values))
+            reply = yield self._page(condition, after, size)
             if reply.rows:
                 found += yield from judging.meant(reply.rows)
-            if len(reply.rows) < values[-1]:
+            if len(reply.rows) < size:
                 break
-            values[-2] = reply.rows[-1][1]
-            values[-1] = min(2 * values[-1], _AT_MOST)
+            after = reply.rows[-1][1]
+            size = min(2 * size, _AT_MOST)
         yield Mark.END
         return Found(known.state, found[: self.limit], len(found) > self.limit)
+
+    def _page(self, condition: Compiled, after: str, size: int) -> Ask:
+        """Ask for entities behind an id that meet a condition, in the order of ids."""
+        params = condition.params
+        taken = len(params.values)
+        first = params.add(first_after(after), "text")
+        most = params.add(size, "bigint")
+        sql = (
+            f"SELECT {BODY} FROM {self.place.table('entities')} AS e "
+            f"WHERE {condition.sql} AND e.id > {first} ORDER BY e.id LIMIT {most}"
+        )
+        values = list(params.values)
+        del params.values[taken:]
+        return Ask(sql, values)
 
 
 class _Judging:
