@@ -16,7 +16,9 @@ They follow the standard's chapter Kinds. What is made here never changes, and c
 from __future__ import annotations
 
 import re
+from collections import deque
 from functools import lru_cache
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from msgspec import Struct
@@ -25,7 +27,7 @@ from msgspec.structs import force_setattr
 from holdall.haystack.units import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime, time
 
 Kind: TypeAlias = (
@@ -310,6 +312,13 @@ def _checked_text(text: object, what: str) -> None:
 def is_nan(value: float) -> bool:
     """Whether a value is not a number; an int may be too large for `math.isnan`."""
     return value != value  # noqa: PLR0124
+
+
+def copies(of: Any, field: str, values: Sequence[Any]) -> list[Any]:
+    """Copies of a kind with values that are known to be right, in a third of the time of a check."""
+    made = list(map(type(of).__copy__, repeat(of, len(values))))
+    deque(map(force_setattr, made, repeat(field), values), maxlen=0)
+    return made
 
 
 def is_name(text: str) -> bool:

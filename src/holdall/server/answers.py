@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from holdall.haystack.codecs.contract import Codec
 
-INLINE: Final = 100
+INLINE: Final = 500
 """Rows that are encoded at once; more of them in a thread."""
 _WHOLE: Final = 5_000
 _PIECE: Final = 256 * 1024  # bytes that are sent at once, about

@@ -10,11 +10,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from array import array
 from collections.abc import Mapping, Sequence
+from operator import ne
 from typing import Final
 
 from msgspec import Struct
 
-from holdall.haystack.kinds import Kind, Number, is_nan
+from holdall.haystack.kinds import Kind, Number, copies, is_nan
 from holdall.haystack.stores.opened import OpenedStore
 
 BEGINNING: Final = -(2**62)
@@ -46,7 +47,9 @@ class Samples(Struct, frozen=True):
         if not isinstance(self.vals, array):
             return self.vals
         unit = self.unit
-        return [number_of(value, unit) for value in self.vals]
+        if unit is not None and any(map(ne, self.vals, self.vals)):  # only NaN differs from itself
+            return [number_of(value, unit) for value in self.vals]
+        return copies(Number(0.0, unit), "val", self.vals)
 
 
 def number_of(value: float, unit: str | None) -> Number:

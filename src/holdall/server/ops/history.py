@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
 
 _MOST_POINTS: Final = 1_000
 _LEAST_PAGE: Final = 500
+_SHORT: Final = 2_000
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-async def his_read(call: Call) -> Streamed:
+async def his_read(call: Call) -> Answer | Streamed:
     """Samples of a point, or of several side by side where the range stands in the grid's tags."""
     if "range" in call.grid.meta:
         return await _read_many(call)
@@ -43,7 +45,12 @@ async def his_read(call: Call) -> Streamed:
     span = read_range(text, point.zone, await call.storage.now())
     pages = call.storage.samples(of, span, size=call.config.page)
     meta = {"id": Ref(of), **await _reach(call, [of], span, point.zone)}
-    return Streamed(_rows(pages, point.zone), (Col("ts"), Col("val")), meta)
+    cols = (Col("ts"), Col("val"))
+    first, second = await anext(pages, None), await anext(pages, None)
+    if second is None and (first is None or len(first) <= _SHORT):
+        # What is there is not worth a thread, and the others that wait for it.
+        return Answer([] if first is None else _items(first, point.zone), meta, cols)
+    return Streamed(_rows(_again([first, second], pages), point.zone), cols, meta)
 
 
 async def his_write(call: Call) -> Answer:
@@ -103,14 +110,28 @@ async def _read_many(call: Call) -> Streamed:
     return Streamed(joined(sources, where), cols, await _reach(call, ids, span, where))
 
 
+async def _again(
+    read: Sequence[Samples | Sequence[Row] | None], pages: AsyncIterator[Samples | Sequence[Row]]
+) -> AsyncIterator[Samples | Sequence[Row]]:
+    """Pages of which some were read."""
+    for page in read:
+        if page is not None:
+            yield page
+    async for page in pages:
+        yield page
+
+
 async def _rows(
     pages: AsyncIterator[Samples | Sequence[Row]], where: ZoneInfo
 ) -> AsyncIterator[Callable[[], Iterable[Row]]]:
     async for page in pages:
-        if isinstance(page, Samples):
-            yield lambda page=page: items(page, where)  # type: ignore[misc]
-        else:
-            yield lambda page=page: [_plain(row, where) for row in page]  # type: ignore[misc]
+        yield partial(_items, page, where)
+
+
+def _items(page: Samples | Sequence[Row], where: ZoneInfo) -> Sequence[Row]:
+    if isinstance(page, Samples):
+        return items(page, where)
+    return [_plain(row, where) for row in page]
 
 
 def _plain(row: Row, where: ZoneInfo) -> Row:
