@@ -315,7 +315,7 @@ def is_nan(value: float) -> bool:
 
 
 def copies(of: Any, field: str, values: Sequence[Any]) -> list[Any]:
-    """Copies of a kind with values that are known to be right, in a third of the time of a check."""
+    """Copies of a kind with values that are known to be right: a third of the time of a check."""
     made = list(map(type(of).__copy__, repeat(of, len(values))))
     deque(map(force_setattr, made, repeat(field), values), maxlen=0)
     return made
