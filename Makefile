@@ -12,6 +12,9 @@ ARGS ?=
 # How many tests run at once. They wait for servers and processes: one more than there are cores.
 WORKERS ?= 3
 
+# The tests start hundreds of processes: without the cache each would compile all of Holdall anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench soak format clean
