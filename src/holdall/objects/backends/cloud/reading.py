@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _EAGER_BYTES = 1024 * 1024  # a body of up to this size comes with the answer
 _PARALLEL_BYTES = 4 * PART_BYTES  # a body above this is read by several requests at once
-
-_NO_PART = ("NotPartial", "ParseContentRange")  # in obstore's texts, which have no class for them
+# What obstore names, of a service that answers with no part of an object.
+_NO_PART = ("NotPartial", "ParseContentRange")
 
 
 @final
