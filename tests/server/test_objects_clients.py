@@ -1,5 +1,6 @@
 """Objects over HTTP, asked by programs that nobody here wrote: curl, fsspec, DuckDB."""
 
+import gc
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -115,8 +116,15 @@ def test_curl_reads_what_its_own_encoding_of_a_key_wrote(curl: Curl, tmp_path: P
     assert curl("named/100%25%20%C3%BC%3F%23.txt") == b"x"
 
 
-@pytest.fixture
-def files(served: httpx.Client) -> fsspec.AbstractFileSystem:
+@pytest.fixture(scope="module")
+def collected() -> Iterator[None]:
+    """What is left of a file system goes here: it waits, which a thread with a loop must not."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="module")
+def files(served: httpx.Client, collected: None) -> fsspec.AbstractFileSystem:
     """fsspec's own file system of HTTP."""
     pytest.importorskip("aiohttp")
     headers = {"Authorization": served.headers["Authorization"]}

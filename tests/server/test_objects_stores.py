@@ -179,7 +179,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         (PermissionDenied("s3://inner/SECRET is not yours"), 502),
         (Unauthenticated("the key SECRET is none"), 502),
         (Unavailable("file:///inner/SECRET: no space left", transient=False), 502),
-        (Unsupported("s3://inner/SECRET cannot"), 501),
+        (Unsupported("s3://inner/SECRET cannot"), 400),
         (LimitExceeded("s3://inner/SECRET is large"), 413),
     ],
 )

@@ -25,6 +25,7 @@ from holdall.server.accounts.throttle import Throttle
 from holdall.server.accounts.tokens import Sessions
 from holdall.server.errors import HttpFault, fault_response
 from holdall.server.logs import LOG, request_id
+from holdall.server.staying import staying
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -40,6 +41,8 @@ _FORWARDED = re.compile(
     rb"forwarded|via|x-forwarded-.*|x-original-.*|x-real-ip|.*-client-ip|.*-connecting-ip"
 )
 _LONGEST_HEADER: Final = 8192
+_LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
+_CLOSE: Final = {"Connection": "close"}
 _IN_PROTOCOL: Final = "holdall.bearer."
 _PARAMETER = re.compile(r"\s*([A-Za-z]+)\s*=\s*([^\s,]*)\s*")
 _WRONG: Final = "the name or the password is wrong"
@@ -182,7 +185,15 @@ class Gate:
         self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or scope["path"] in self._public:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if {name for name, _ in scope["headers"]} >= _LENGTHS:
+            # Where the body ends would be for each server on the way to guess (RFC 9112, 6.3).
+            fault = HttpFault(400, "Content-Length and Transfer-Encoding: send one of them", _CLOSE)
+            await fault_response(fault)(scope, receive, send)
+            return
+        if scope["path"] in self._public:
             await self._app(scope, receive, send)
             return
         caller: Caller | Response
@@ -194,6 +205,8 @@ class Gate:
             caller = fault_response(_unreadable(error, "who may ask cannot be read now"))
         if isinstance(caller, Caller):
             scope.setdefault("state", {})["caller"] = caller
+            if scope["type"] == "http":
+                receive, send = staying(self._door, scope, receive, send)
             await self._app(scope, receive, send)
         else:
             await caller(scope, receive, send)
@@ -237,13 +250,15 @@ def _is_loopback(text: str) -> bool:
 
 
 def _header(scope: Scope, name: bytes) -> str:
-    for known, value in scope["headers"]:
-        if known == name:
-            if len(value) > _LONGEST_HEADER:
-                raise HttpFault(431, f"the header {name.decode()} is too long")
-            text: str = value.decode("latin-1")
-            return text
-    return ""
+    found = [value for known, value in scope["headers"] if known == name]
+    if len(found) > 1:  # what stands between may have gone by the other one
+        raise HttpFault(400, f"the header {name.decode()} comes {len(found)} times")
+    if not found:
+        return ""
+    if len(found[0]) > _LONGEST_HEADER:
+        raise HttpFault(431, f"the header {name.decode()} is too long")
+    text: str = found[0].decode("latin-1")
+    return text
 
 
 def _offered(scope: Scope) -> str:

@@ -32,16 +32,37 @@ def codec_of(request: Request) -> Codec:
     Raises:
         HttpFault: 400 where it does not say, 415 where there is none for it.
     """
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding != "identity":
-        raise HttpFault(415, f"the Content-Encoding {coding[:40]!r} is not read here: send plain")
-    kind = request.headers.get("content-type", "").strip()
+    check_plain(request)
+    kind = single(request, "content-type")
     if not kind:
         raise HttpFault(400, "the request has no Content-Type, such as text/zinc")
     try:
         return codec_for(kind)
     except Unsupported as error:
         raise HttpFault(415, str(error)) from error
+
+
+def single(request: Request, name: str) -> str | None:
+    """The one header of a name; None where there is none.
+
+    Raises:
+        HttpFault: 400 where it comes twice, as nobody knows which of them others went by.
+    """
+    lines = request.headers.getlist(name)
+    if len(lines) > 1:
+        raise HttpFault(400, f"the header {name} comes {len(lines)} times")
+    return lines[0].strip() if lines else None
+
+
+def check_plain(request: Request) -> None:
+    """Refuse a body that is packed.
+
+    Raises:
+        HttpFault: 415 where it is.
+    """
+    coding = (single(request, "content-encoding") or "identity").lower()
+    if coding != "identity":
+        raise HttpFault(415, f"the Content-Encoding {coding[:40]!r} is not taken here: send plain")
 
 
 async def pieces(

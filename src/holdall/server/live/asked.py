@@ -11,6 +11,7 @@ error grid, under the `id` where it has one that can be read.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -28,10 +29,14 @@ if TYPE_CHECKING:
     from holdall.haystack.grid import Grid
 
 MOST_IN_BATCH: Final = 1_000
-_KEYS: Final = frozenset({"id", "op", "grid"})
 _LONGEST_ID: Final = 128
+_LONGEST_OP: Final = 512
 _SHOWN: Final = 40
+_LONGEST_REASON: Final = 200
+_UNKNOWN = re.compile(r"unknown field `([^`]{0,40})")
 _NO_ID: Final = b"null"
+_NOTHING: Final = Raw(b"")
+_ANY_OP: Final = Raw(b'"any"')
 
 
 class Asked(Struct, frozen=True):
@@ -50,20 +55,51 @@ class Asked(Struct, frozen=True):
     wrong: str = ""
 
 
+class _Parts(Struct, forbid_unknown_fields=True):
+    """A request; whatever else a client fills an object with is never kept."""
+
+    id: Raw = _NOTHING
+    op: Raw = _NOTHING
+    grid: Raw = _NOTHING
+
+
+class _Named(Struct):
+    """What of a wrong request its answer needs."""
+
+    id: Raw = _NOTHING
+
+
+# A list of any length would be in memory before its length was looked at.
+_Batch: Final = msgspec.defstruct(
+    "_Batch",
+    [(f"r{number}", Raw, _NOTHING) for number in range(MOST_IN_BATCH)],
+    array_like=True,
+    forbid_unknown_fields=True,
+)
+_parts = msgspec.json.Decoder(_Parts)
+_named = msgspec.json.Decoder(_Named)
+_batch = msgspec.json.Decoder(_Batch)
+
+
 def requests_of(text: str) -> tuple[list[Asked], bool]:
     """The requests of a message, and whether they are a batch."""
     data = text.encode()
     is_batch = data.lstrip(b" \t\r\n")[:1] == b"["
     try:
         if not is_batch:
-            return [_asked(msgspec.json.decode(data, type=dict[str, Raw]))], False
-        found = msgspec.json.decode(data, type=list[dict[str, Raw]])
+            return [_read(data)], False
+        batch = _batch.decode(data)
+        found = [_read(one) for one in msgspec.structs.astuple(batch) if one]
     except UNREADABLE as error:
-        return [Asked(wrong=f"the message is neither a request nor a list of them: {error}")], False
-    if not found or len(found) > MOST_IN_BATCH:
-        wrong = f"the batch has {len(found):,} requests, and it takes 1 to {MOST_IN_BATCH:,}"
+        why = str(error)
+        if "array` of at most" in why:
+            why = f"a batch takes 1 to {MOST_IN_BATCH:,} requests, and this one has more"
+        wrong = f"the message is neither a request nor a list of them: {why[:_LONGEST_REASON]}"
         return [Asked(wrong=wrong)], False
-    return [_asked(parts) for parts in found], True
+    if not found:
+        wrong = f"the batch has 0 requests, and it takes 1 to {MOST_IN_BATCH:,}"
+        return [Asked(wrong=wrong)], False
+    return found, True
 
 
 def grid_of(asked: Asked, limits: Limits) -> Grid:
@@ -108,21 +144,35 @@ def answered(id_: bytes, pieces: Iterable[bytes], most: int, go_on: Callable[[],
     return b"".join(parts)
 
 
-def _asked(parts: dict[str, Raw]) -> Asked:
-    id_, op, grid = parts.get("id"), parts.get("op"), parts.get("grid")
+def _read(data: bytes | Raw) -> Asked:
+    """The request that a text of JSON is.
+
+    Raises:
+        msgspec.DecodeError: It is no object.
+    """
+    try:
+        return _asked(_parts.decode(data))
+    except msgspec.ValidationError as error:
+        unknown = _UNKNOWN.search(str(error))
+        if unknown is None:
+            raise
+        asked = _asked(_Parts(_named.decode(data).id, _ANY_OP))
+        wrong = asked.wrong or f"a request has an id, op and grid, and no {unknown[1]!r}"
+        return Asked(asked.id, wrong=wrong)
+
+
+def _asked(parts: _Parts) -> Asked:
+    id_, op, grid = parts.id, parts.op, parts.grid
     known = _NO_ID
-    if id_ is not None:
-        value = _value(id_)
-        if not isinstance(value, (str, int)) or isinstance(value, bool) or len(id_) > _LONGEST_ID:
+    if id_:
+        value = _value(id_) if len(id_) <= _LONGEST_ID else None
+        if not isinstance(value, (str, int)) or isinstance(value, bool):
             return Asked(wrong=f"an id is a text or whole number of at most {_LONGEST_ID} bytes")
         known = msgspec.json.encode(value)
-    others = parts.keys() - _KEYS
-    if others:
-        return Asked(known, wrong=f"a request has an id, op and grid, and no {min(others)[:40]!r}")
-    name = None if op is None else _value(op)
+    name = _value(op) if 0 < len(op) <= _LONGEST_OP else None
     if not isinstance(name, str):
         return Asked(known, wrong="a request has an 'op', such as \"read\"")
-    return Asked(known, name[:_SHOWN], None if grid is None else bytes(grid))
+    return Asked(known, name[:_SHOWN], bytes(grid) if grid else None)
 
 
 def _value(raw: Raw) -> Any:

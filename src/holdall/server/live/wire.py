@@ -50,6 +50,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self._last.cancel()
         super().connection_lost(exc)
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True  # or a refusal is an error in the log
+
     def handle_ping(self) -> None:
         if self.writable.is_set():
             super().handle_ping()

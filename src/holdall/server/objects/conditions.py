@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from holdall.server.bodies import single
 from holdall.server.errors import HttpFault
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Conditions(Struct, frozen=True):
                 do what it must not.
         """
         match, none_match = _tags(request, "if-match"), _tags(request, "if-none-match")
-        text = None if match else request.headers.get("if-unmodified-since")
+        text = None if match else single(request, "if-unmodified-since")
         unmodified = _date(text)
         if text is not None and unmodified is None:
             raise HttpFault(400, "If-Unmodified-Since is no date of HTTP")
@@ -146,8 +147,8 @@ def fits(request: Request, meta: ObjectMeta) -> bool:
 
     A date never does: two versions of one second have the same one.
     """
-    wanted = request.headers.get("if-range")
-    return wanted is None or wanted.strip() == etag_of(meta)
+    wanted = request.headers.getlist("if-range")
+    return not wanted or [one.strip() for one in wanted] == [etag_of(meta)]
 
 
 def failed(why: str, meta: ObjectMeta | None = None) -> HttpFault:

@@ -33,7 +33,7 @@ class Described(Struct, frozen=True):
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
 _BYTES: Final[dict[str, Any]] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _FAULTS: Final = {
-    400: "The key, a header or a parameter cannot be read",
+    400: "The key, a header or a parameter cannot be read, or the store cannot do it",
     401: "Log in first",
     403: "Not allowed",
     404: "There is no such object",
@@ -44,11 +44,10 @@ _FAULTS: Final = {
     415: "The body is packed",
     416: "The range is not in the object",
     431: "A header is too long",
-    501: "The store cannot do this",
     502: "The store failed",
     503: "The store does not answer now",
 }
-_ALWAYS: Final = (400, 401, 403, 431, 501, 502, 503)
+_ALWAYS: Final = (400, 401, 403, 431, 502, 503)
 
 # What the rule of keys refuses, but for lengths in bytes.
 _CLIMBS: Final = r"(?:.*/)?(?:\.{1,2}|\.holdall)(?:/|$)"

@@ -38,7 +38,7 @@ _REFUSED: Final[tuple[tuple[type[HoldallError], int, str], ...]] = (
     ),
     (InvalidKey, 400, "the store takes no key such as {key!r}"),
     (LimitExceeded, 413, "{key!r} is larger, or has more metadata, than the store takes"),
-    (Unsupported, 501, "the store cannot do this with {key!r}"),
+    (Unsupported, 400, "the store cannot do this with {key!r}"),
 )
 
 

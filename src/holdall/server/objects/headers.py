@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 from holdall.objects.options import WriteOptions
+from holdall.server.bodies import single
 from holdall.server.errors import HttpFault
 from holdall.server.objects.conditions import etag_of
 from holdall.server.paths import decoded
@@ -43,7 +44,7 @@ def write_options(request: Request) -> WriteOptions:
     Raises:
         HttpFault: 400: a header is none of its kind, or comes twice.
     """
-    kind = _single(request, "content-type")
+    kind = single(request, "content-type")
     if kind is not None and not _TYPE.fullmatch(kind):
         raise HttpFault(400, f"the Content-Type {kind[:80]!r} is none, such as text/csv")
     return WriteOptions(
@@ -114,7 +115,7 @@ def _metadata(request: Request) -> dict[str, str]:
 
 
 def _tags(request: Request) -> dict[str, str]:
-    text = _single(request, "x-tags")
+    text = single(request, "x-tags")
     found: dict[str, str] = {}
     for pair in text.split("&") if text else ():
         name, equals, value = (
@@ -128,7 +129,7 @@ def _tags(request: Request) -> dict[str, str]:
 
 
 def _md5(request: Request) -> str | None:
-    text = _single(request, "content-md5")
+    text = single(request, "content-md5")
     return None if text is None else _hexadecimal(text, "md5", "Content-MD5")
 
 
@@ -154,10 +155,3 @@ def _hexadecimal(text: str, kind: str, header: str) -> str:
     if len(digest) != _DIGEST_BYTES[kind]:
         raise HttpFault(400, f"{header}: {text[:80]!r} is no {kind} in base64")
     return digest.hex()
-
-
-def _single(request: Request, name: str) -> str | None:
-    lines = request.headers.getlist(name)
-    if len(lines) > 1:
-        raise HttpFault(400, f"the header {name} comes {len(lines)} times")
-    return lines[0].strip() if lines else None

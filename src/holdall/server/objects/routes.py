@@ -16,7 +16,7 @@ from holdall.server.answering import caller_of
 from holdall.server.objects.describing import ROUTES
 from holdall.server.objects.listing import list_objects
 from holdall.server.objects.reading import read_headers, read_object
-from holdall.server.objects.writing import delete_object, write_object
+from holdall.server.objects.writing import Turns, delete_object, write_object
 from holdall.server.paths import REST
 from holdall.server.refusing import Refusing
 
@@ -52,6 +52,8 @@ def add_objects(
             "open it with holdall.open_async"
         )
 
+    turns = Turns()
+
     async def listing(request: Request) -> Response:
         caller_of(request, Role.VIEWER)
         return await list_objects(request, data_store)
@@ -70,7 +72,7 @@ def add_objects(
 
     async def deleting(request: Request) -> Response:
         caller_of(request, Role.OPERATOR)
-        return await delete_object(request, data_store)
+        return await delete_object(request, data_store, turns)
 
     _add(app, PLACE, ROUTES["LIST"], listing)
     # What everybody writes; a key is never empty.

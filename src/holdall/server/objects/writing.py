@@ -6,7 +6,9 @@ nothing: the object is there once it is whole, and until then it is what it was.
 
 from __future__ import annotations
 
+from asyncio import Lock
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 from starlette.responses import Response
@@ -15,7 +17,7 @@ from holdall.core.errors import Corrupt, NotFound
 from holdall.objects.options import HEAD, DeleteOptions
 from holdall.objects.sources import CHUNK_BYTES
 from holdall.objects.writer import AsyncObjectWriter
-from holdall.server.bodies import pieces
+from holdall.server.bodies import check_plain, pieces
 from holdall.server.errors import HttpFault
 from holdall.server.objects.conditions import Conditions
 from holdall.server.objects.faults import told
@@ -63,23 +65,41 @@ async def write_object(
     return Response(status_code=201 if known is None else 204, headers=version_headers(meta))
 
 
-async def delete_object(request: Request, data_store: AsyncDataStore) -> Response:
+class Turns:
+    """Lets one after another do something with the same key."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+
+    def of(self, key: str) -> Lock:
+        """What to hold meanwhile."""
+        return self._locks.setdefault(key, Lock())
+
+
+async def delete_object(request: Request, data_store: AsyncDataStore, turns: Turns) -> Response:
     """Delete an object.
+
+    Stores do not say whether there was one. So that of many who delete it one is told that it did,
+    they wait for one another, as far as this process knows of them.
 
     Raises:
         HttpFault: There is none, or a condition does not hold.
     """
     ref, key = reference_of(request, data_store.root), request.path_params["key"]
     conditions = Conditions.of_writing(request)
-    with told(key):
-        known = await _known(data_store.store, ref)
-        if_match, _ = conditions.bound(known)
-        if known is None:
-            raise NotFound(f"there is no object {key!r}")
-        failures = await data_store.store.delete((ref,), DeleteOptions(if_match=if_match))
-        for failure in failures:
-            raise failure.error
+    async with turns.of(key):
+        with told(key):
+            await _deleted(data_store.store, ref, key, conditions)
     return Response(status_code=204)
+
+
+async def _deleted(store: ObjectStore, ref: Reference, key: str, conditions: Conditions) -> None:
+    known = await _known(store, ref)
+    if_match, _ = conditions.bound(known)
+    if known is None:
+        raise NotFound(f"there is no object {key!r}")
+    for failure in await store.delete((ref,), DeleteOptions(if_match=if_match)):
+        raise failure.error
 
 
 async def _known(store: ObjectStore, ref: Reference) -> ObjectMeta | None:
@@ -97,14 +117,9 @@ def _announced(request: Request) -> int | None:
     """
     if "content-range" in request.headers:
         raise HttpFault(400, "an object is written whole: a PUT takes no Content-Range")
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding != "identity":
-        raise HttpFault(415, f"the Content-Encoding {coding[:40]!r} is not kept: send plain")
+    check_plain(request)
     said = request.headers.get("content-length", "")
-    # What is sent in chunks has its size in them, whatever a header says besides.
-    if not said.isdecimal() or "transfer-encoding" in request.headers:
-        return None
-    return int(said[:20])
+    return int(said[:20]) if said.isdecimal() else None
 
 
 async def _written(

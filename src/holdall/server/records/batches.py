@@ -101,7 +101,8 @@ async def batch(request: Request, served: Served) -> Response:
         why = f"the batch ended after line {number:,}: {ended.message}"
         last = _encoded({"line": number + 1, "status": ended.status, "error": why})
         await to_thread.run_sync(spool.add, last)
-    return spool.response(ended.status, {"Content-Type": LINES, **fault_of(ended).headers})
+    headers = {"Content-Type": LINES, **fault_of(ended).headers}
+    return spool.response(config.body_timeout, ended.status, headers)
 
 
 async def chunks(source: AsyncIterator[bytes], config: ServerConfig) -> AsyncIterator[list[Line]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from holdall.core.errors import Corrupt, InvalidValue
+from holdall.core.errors import Corrupt, InvalidValue, LimitExceeded
 from holdall.records.encoding import from_plain
 from holdall.records.record import STORE_NAMES, Record
-from holdall.server.bodies import INLINE, pieces
+from holdall.server.bodies import INLINE, check_plain, pieces, single
 from holdall.server.errors import HttpFault
 from holdall.server.records.faults import whole
 
@@ -24,6 +25,9 @@ JSON: Final = "application/json"
 LINES: Final = "application/x-ndjson"
 NAMES: Final = ("id", "fields", "metadata", "version")
 """What a record as a JSON object has."""
+MOST_VALUES: Final = 1_000_000
+"""Values in one JSON object at most: lists within lists are thirty times as large in memory."""
+_TEXT = re.compile(rb'"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
 _decode = msgspec.json.Decoder().decode
 
 
@@ -33,10 +37,8 @@ def check_type(request: Request, wanted: str) -> None:
     Raises:
         HttpFault: 400 where it does not say, 415 where it is another one.
     """
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding != "identity":
-        raise HttpFault(415, f"the Content-Encoding {coding[:40]!r} is not read here: send plain")
-    given = request.headers.get("content-type", "").strip().lower()
+    check_plain(request)
+    given = (single(request, "content-type") or "").lower()
     if not given:
         raise HttpFault(400, f"the request has no Content-Type: send {wanted}")
     kind, *rest = [part.strip() for part in given.split(";")]
@@ -67,7 +69,10 @@ def object_of(text: bytes) -> dict[str, Any]:
 
     Raises:
         InvalidValue: It is none: NaN is no JSON, and lists within lists have an end.
+        LimitExceeded: There are too many values in it.
     """
+    if _signs(text) > MOST_VALUES and _signs(_TEXT.sub(b"", text)) > MOST_VALUES:
+        raise LimitExceeded(f"a JSON object has at most {MOST_VALUES:,} values here")
     try:
         value = _decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -76,6 +81,11 @@ def object_of(text: bytes) -> dict[str, Any]:
     if type(value) is not dict:
         raise InvalidValue("no JSON object")
     return value
+
+
+def _signs(text: bytes) -> int:
+    """How many signs there are that lead to a value, also those in texts."""
+    return sum(map(text.count, (b",", b"[", b"{"))) if len(text) > MOST_VALUES else 0
 
 
 def record_of(data: dict[str, Any], id: str | None = None) -> Record:  # noqa: A002

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from anyio import to_thread
 from msgspec import Struct
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from holdall.core.errors import InvalidQuery, InvalidValue
 from holdall.records.predicate import And, Like, Node, Not, Or, Regex
@@ -19,9 +19,10 @@ from holdall.server.logs import LOG, request_id
 from holdall.server.records.accepting import wants_lines
 from holdall.server.records.addresses import checked_names, parameters
 from holdall.server.records.reading import JSON, LINES, read_object, text_of
+from holdall.server.sending import PatientResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping
 
     from starlette.requests import Request
 
@@ -116,7 +117,7 @@ async def _lines(served: Served, asked: Asked) -> Response:
     chunks = _chunks(served, query)
     first = await anext(chunks, b"")  # what fails early gets a status
 
-    async def sent() -> AsyncIterator[bytes]:
+    async def sent() -> AsyncGenerator[bytes, None]:
         async with aclosing(chunks):
             yield first
             try:
@@ -127,7 +128,7 @@ async def _lines(served: Served, asked: Asked) -> Response:
                 LOG.error("a search broke off", extra={"request": number})
                 raise
 
-    return StreamingResponse(sent(), headers={"Content-Type": LINES})
+    return PatientResponse(sent(), served.settings.body_timeout, headers={"Content-Type": LINES})
 
 
 async def _chunks(served: Served, query: Query) -> AsyncGenerator[bytes, None]:

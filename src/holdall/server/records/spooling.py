@@ -6,15 +6,15 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Final
 
 from anyio import to_thread
-from starlette.responses import StreamingResponse
+
+from holdall.server.sending import PIECE_BYTES, PatientResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from starlette.types import Receive, Scope, Send
 
 _IN_MEMORY: Final = 2**20
-_PIECE: Final = 256 * 1024
 
 
 class Spool:
@@ -29,15 +29,21 @@ class Spool:
         self._file.write(data)
         self._size += len(data)
 
-    def response(self, status: int, headers: Mapping[str, str]) -> _Closing:
-        """The response that sends them, and closes the file when it is sent or given up."""
-        whole = {**headers, "Content-Length": str(self._size)}
-        return _Closing(self, status, whole)
+    def response(self, seconds: float, status: int, headers: Mapping[str, str]) -> _Closing:
+        """The response that sends them, and closes the file when it is sent or given up.
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+        Args:
+            seconds: How long a client may take nothing of it.
+            status: Of the answer.
+            headers: Of the answer.
+        """
+        whole = {**headers, "Content-Length": str(self._size)}
+        return _Closing(self, seconds, status, whole)
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The bytes, piece by piece."""
         await to_thread.run_sync(self._file.seek, 0)
-        while piece := await to_thread.run_sync(self._file.read, _PIECE):
+        while piece := await to_thread.run_sync(self._file.read, PIECE_BYTES):
             yield piece
 
     def close(self) -> None:
@@ -45,9 +51,11 @@ class Spool:
         self._file.close()
 
 
-class _Closing(StreamingResponse):
-    def __init__(self, spool: Spool, status: int, headers: Mapping[str, str]) -> None:
-        super().__init__(spool.pieces(), status, headers)
+class _Closing(PatientResponse):
+    def __init__(
+        self, spool: Spool, seconds: float, status: int, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(spool.pieces(), seconds, status, headers)
         self._spool = spool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
