@@ -167,7 +167,7 @@ def test_roles_are_those_of_http(serve: Serve) -> None:
     write = request("pointWrite", Grid([{"id": Ref("p1"), "level": Number(10)}]))
     with talking(serve(users=accounts), **bearer(keys["viewer"])) as talk:
         assert "is a viewer" in wrong(talk, write)
-        assert "is a viewer" in wrong(talk, request("hisWrite", sub("p1")))
+        assert "the role viewer" in wrong(talk, request("hisWrite", sub("p1")))
 
 
 def test_an_operator_writes(serve: Serve) -> None:

@@ -40,7 +40,7 @@ def caller_of(request: Request, least: Role) -> Caller:
     """
     caller: Caller = request.state.caller
     if caller.role < least:
-        raise HttpFault(403, f"{caller.name} is a {caller.role}, and this takes an {least}")
+        raise HttpFault(403, f"{caller.name} has the role {caller.role}, and this takes {least}")
     return caller
 
 

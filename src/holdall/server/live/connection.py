@@ -220,7 +220,9 @@ class Connection:
             told = "is asked over HTTP" if asked.op == "load" else "is no operation of this server"
             raise HttpFault(404, f"{asked.op!r} {told}")
         if caller.role < op.role:
-            raise HttpFault(403, f"{caller.name} is a {caller.role}, and this takes an {op.role}")
+            raise HttpFault(
+                403, f"{caller.name} has the role {caller.role}, and this takes {op.role}"
+            )
         config, read = self._serving.config, partial(grid_of, asked, limits(self._serving.config))
         large = asked.grid is not None and len(asked.grid) > INLINE_BYTES
         grid = await asyncio.to_thread(read) if large else read()
