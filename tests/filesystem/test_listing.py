@@ -128,9 +128,9 @@ def test_finding_is_one_listing(
     asked: list[bool] = []
     pages = holdall.DataStore.pages
 
-    def count(self: Any, prefix: Any, *, delimiter: bool = False, etags: bool = False) -> Any:
+    def count(self: Any, prefix: Any, *, delimiter: bool = False, **options: Any) -> Any:
         asked.append(delimiter)
-        return pages(self, prefix, delimiter=delimiter, etags=etags)
+        return pages(self, prefix, delimiter=delimiter, **options)
 
     monkeypatch.setattr(holdall.DataStore, "pages", count)
     assert len(tree.find(at("d"))) == 2

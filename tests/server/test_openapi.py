@@ -60,9 +60,12 @@ def json_lines(_: Any, value: Any) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def url() -> Iterator[str]:
-    """The address of a server that listens."""
+    """The address of a server that listens, for one operation.
+
+    What another one wrote may say that it is text, and be none.
+    """
     with listening(served()) as at:
         yield at
 

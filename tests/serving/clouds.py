@@ -244,7 +244,7 @@ def asking(
     headers: Mapping[str, str] | None = None,
 ) -> Iterator[HTTPResponse]:
     """Send one request to a server of this machine; the answer can be read within the block."""
-    connection = HTTPConnection(HOST, port, timeout=10)
+    connection = HTTPConnection(HOST, port, timeout=60)
     try:
         connection.request(method, target, body or None, dict(headers or {}))
         yield connection.getresponse()

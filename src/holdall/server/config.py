@@ -36,7 +36,7 @@ class ServerConfig(Struct, frozen=True, kw_only=True):
     name: str = "Holdall"
     prefix: str = "/api"
     debug: bool = False
-    max_body: int = 64 * 2**20
+    max_body: int = 16 * 2**20
     max_load: int = 2**30
     max_object: int = 5 * 2**30
     max_rows: int = 2_000_000
