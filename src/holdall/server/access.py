@@ -113,7 +113,7 @@ class Door:
         try:
             await self.sessions.close(caller.session)
         except HoldallError as error:
-            raise _unreadable(error, "the session was not ended") from error
+            raise unreadable(error, "the session was not ended") from error
 
     async def _bearer(self, rest: str) -> Caller:
         token = _parameters(rest).get("authtoken", rest.strip())
@@ -202,7 +202,7 @@ class Gate:
         except HttpFault as fault:
             caller = fault_response(fault)
         except HoldallError as error:
-            caller = fault_response(_unreadable(error, "who may ask cannot be read now"))
+            caller = fault_response(unreadable(error, "who may ask cannot be read now"))
         if isinstance(caller, Caller):
             scope.setdefault("state", {})["caller"] = caller
             if scope["type"] == "http":
@@ -288,7 +288,7 @@ def _challenge(**parameters: str) -> Response:
     return Response(status_code=401, headers={"WWW-Authenticate": f"SCRAM {text}"})
 
 
-def _unreadable(error: HoldallError, what: str) -> HttpFault:
+def unreadable(error: HoldallError, what: str) -> HttpFault:
     """What is answered where the store of the accounts fails; the log alone has its address."""
     number = request_id.get()
     LOG.error("the accounts cannot be read", extra={"request": number}, exc_info=error)

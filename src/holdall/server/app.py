@@ -82,7 +82,7 @@ def create_fastapi_app(
     served = data_store
     if figures is not None and isinstance(data_store, AsyncDataStore):
         served = figures.measured(data_store)
-    parts: list[Callable[[], AbstractAsyncContextManager[None]]] = []
+    parts: list[Callable[[], AbstractAsyncContextManager[object]]] = []
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

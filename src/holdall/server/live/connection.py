@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 from holdall.core.errors import HoldallError
 from holdall.haystack.codecs.hayson import HAYSON
 from holdall.haystack.grid import Grid
+from holdall.server.access import unreadable
 from holdall.server.accounts.roles import Caller
 from holdall.server.answering import error_grid
 from holdall.server.answers import INLINE, Answer, pieces
@@ -195,7 +196,10 @@ class Connection:
     async def _answered(self, asked: Asked, most: int, joins: list[str]) -> bytes:
         """The answer to one request; an error grid where it fails."""
         config = self._serving.config
-        go_on = lambda: self.outbox.is_open  # noqa: E731
+
+        def go_on() -> bool:
+            return self.outbox.is_open
+
         try:
             answer = await self._performed(asked, joins)
             made, size = pieces(answer, HAYSON)
@@ -256,8 +260,5 @@ class Connection:
             self.end(NOT_ANY_MORE, fault.message)
             return None
         except HoldallError as error:
-            number = request_id.get()
-            LOG.error("the accounts cannot be read", extra={"request": number}, exc_info=error)
-            message = f"who may ask cannot be read now; the log has more under {number}"
-            raise HttpFault(503, message) from error
+            raise unreadable(error, "who may ask cannot be read now") from error
         return caller if isinstance(caller, Caller) else None

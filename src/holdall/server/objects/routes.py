@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from fastapi import Request  # noqa: TC002 (FastAPI reads it in the annotations)
@@ -21,7 +20,7 @@ from holdall.server.paths import REST
 from holdall.server.refusing import Refusing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
     from fastapi import FastAPI
@@ -35,7 +34,7 @@ _ONE: Final = f"{PLACE}/{{key:{REST}}}"
 
 def add_objects(
     app: FastAPI, data_store: AsyncDataStore, settings: ServerConfig
-) -> Callable[[], AbstractAsyncContextManager[None]]:
+) -> Callable[[], AbstractAsyncContextManager[object]]:
     """Serve the objects of a store.
 
     Args:
@@ -89,14 +88,7 @@ def add_objects(
     ):
         app.router.routes.append(Route(path, Refusing(methods), include_in_schema=False))
 
-    @asynccontextmanager
-    async def running() -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            await data_store.close()
-
-    return running
+    return lambda: data_store
 
 
 def _add(

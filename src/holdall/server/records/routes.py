@@ -7,7 +7,6 @@ nothing else, so that no id is ever taken for something else.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastapi import Request
@@ -28,7 +27,6 @@ from holdall.server.records.one import Served
 from holdall.server.refusing import Refusing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
     from fastapi import FastAPI
@@ -42,7 +40,7 @@ Work: TypeAlias = Callable[[Request, Served], Awaitable[Response]]
 
 def add_records(
     app: FastAPI, database: AsyncDatabase, settings: ServerConfig
-) -> Callable[[], AbstractAsyncContextManager[None]]:
+) -> Callable[[], AbstractAsyncContextManager[object]]:
     """Serve records.
 
     Args:
@@ -75,14 +73,7 @@ def add_records(
     ):
         app.router.routes.append(Route(path, Refusing(methods), include_in_schema=False))
 
-    @asynccontextmanager
-    async def running() -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            await database.close()
-
-    return running
+    return lambda: database
 
 
 def _answering(work: Work, role: Role, served: Served) -> Callable[[Request], Awaitable[Response]]:
