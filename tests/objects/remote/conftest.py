@@ -75,9 +75,10 @@ def open_cloud(request: pytest.FixtureRequest) -> Open:
 
 @pytest.fixture
 def others(redis_server: RedisServer) -> Iterator[Any]:
-    """Another program that uses the same database."""
+    """Another program that uses the same database, which is empty before and after."""
     with redis.Redis.from_url(redis_server.make_empty()) as client:
         yield client
+    redis_server.make_empty()
 
 
 @pytest.fixture

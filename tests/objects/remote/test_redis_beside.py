@@ -1,45 +1,19 @@
 """What is kept beside the objects of a Redis store, among the store's own keys."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import redis
 
 from holdall.core.errors import InvalidKey
-from holdall.core.runtime.blocking import BlockingRuntime, drive
-from holdall.objects.backends.redis import RedisSettings, RedisStore
+from holdall.core.runtime.blocking import drive
+from holdall.objects.backends.redis import RedisStore
 from holdall.objects.backends.redis.lua import OWN_NAMES
 from holdall.objects.data_store import DataStore
 from holdall.objects.options import DELETE, HEAD, LIST, WRITE
-from servers import RedisServer
 
 Open = Callable[..., DataStore]
-
-
-@pytest.fixture
-def others(redis_server: RedisServer) -> Iterator[Any]:
-    """Another program that uses the same database."""
-    with redis.Redis.from_url(redis_server.make_empty()) as client:
-        yield client
-
-
-@pytest.fixture
-def opened(
-    redis_server: RedisServer, others: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Open]:
-    monkeypatch.setenv("HOLDALL_REDIS_PASSWORD", redis_server.password)
-    stores: list[DataStore] = []
-
-    def open_store(**more: Any) -> DataStore:
-        settings = RedisSettings(host="127.0.0.1", port=redis_server.running.port, **more)
-        stores.append(DataStore(RedisStore(settings, BlockingRuntime())))
-        return stores[-1]
-
-    yield open_store
-    for store in stores:
-        store.close()
 
 
 @pytest.fixture

@@ -1,46 +1,18 @@
 """How long things stay in a Redis server: what is read, what has a time to live, what is staged."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import redis
 
 from holdall.core.errors import Corrupt, Unavailable
-from holdall.core.runtime.blocking import BlockingRuntime
-from holdall.objects.backends.redis import RedisSettings, RedisStore
 from holdall.objects.data_store import DataStore
-from servers import RedisServer
 
 Open = Callable[..., DataStore]
 
 LARGE = bytes(range(251)) * 12_000  # too much to come with the first answer
-
-
-@pytest.fixture
-def others(redis_server: RedisServer) -> Iterator[Any]:
-    """Another program that uses the same database."""
-    with redis.Redis.from_url(redis_server.make_empty()) as client:
-        yield client
-
-
-@pytest.fixture
-def opened(
-    redis_server: RedisServer, others: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Open]:
-    monkeypatch.setenv("HOLDALL_REDIS_PASSWORD", redis_server.password)
-    stores: list[DataStore] = []
-
-    def open_store(**more: Any) -> DataStore:
-        settings = RedisSettings(host="127.0.0.1", port=redis_server.running.port, **more)
-        stores.append(DataStore(RedisStore(settings, BlockingRuntime())))
-        return stores[-1]
-
-    yield open_store
-    for store in stores:
-        store.close()
 
 
 @pytest.fixture

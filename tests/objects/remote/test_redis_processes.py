@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 import holdall
 from holdall.core.errors import AlreadyExists, Timeout, Unauthenticated, Unavailable
@@ -30,13 +29,6 @@ from holdall.objects.data_store import DataStore
 from servers import RedisServer
 
 LARGE = bytes(range(251)) * 12_000  # too much to come with the first answer
-
-
-@pytest.fixture
-def others(redis_server: RedisServer) -> Iterator[Any]:
-    """Another program that uses the same database."""
-    with redis.Redis.from_url(redis_server.make_empty()) as client:
-        yield client
 
 
 @pytest.fixture
