@@ -236,7 +236,7 @@ _DEEPEST: Final = 60
 
 
 def _shallow(node: Node) -> bool:
-    """Whether conditions lie in one another only so deep that recursion is safe."""
+    """Whether conditions lie in one another, and paths lead, only so far that recursion is safe."""
     pending = [(node, 1)]
     while pending:
         one, depth = pending.pop()
@@ -245,6 +245,8 @@ def _shallow(node: Node) -> bool:
                 return False
             inner = (one.node,) if isinstance(one, Not) else one.nodes
             pending.extend((part, depth + 1) for part in inner)
+        elif depth + len(one.path) > _DEEPEST:  # type: ignore[attr-defined]  # as all others have
+            return False
     return True
 
 

@@ -140,6 +140,25 @@ class AdapterEdges(AdapterFacts):
         await adapter.load([{"id": Ref("a")}])
         assert len(await adapter.read("id", 10**30)) == 1
 
+    async def test_more_than_ten_thousand_are_never_cut_without_a_word(
+        self, adapter: HaystackAdapter
+    ) -> None:
+        refs = [Ref(f"e{at:05}") for at in range(10_050)]
+        await adapter.load([{"id": ref} for ref in refs])
+        found = await self.another().read("id")
+        assert (len(found), found.more) == (10_000, True)
+        rest = await adapter.read("id", token=found.token)
+        assert ([one["id"] for one in rest], rest.more) == (refs[10_000:], False)
+        every = await adapter.read("id", len(refs))
+        assert ([one["id"] for one in every], every.more) == (refs, False)
+
+    @pytest.mark.parametrize("steps", [59, 60, 2_000])
+    async def test_a_path_may_be_long(self, adapter: HaystackAdapter, steps: int) -> None:
+        await adapter.load([{"id": Ref("a"), "a": Ref("a"), "b": MARKER}, {"id": Ref("z")}])
+        path = "a->" * steps
+        assert [one["id"] for one in await adapter.read(f"{path}b")] == [Ref("a")]
+        assert [one["id"] for one in await adapter.read(f"not {path}b or {path}c")] == [Ref("z")]
+
     async def test_bounds_that_were_loaded_give_way_to_true_ones(
         self, adapter: HaystackAdapter
     ) -> None:
