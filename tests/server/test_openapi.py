@@ -78,3 +78,26 @@ def test_every_answer_is_as_documented(label: str, url: str) -> None:
         case.call_and_validate(base_url=url, checks=JUDGES)
 
     asked()
+
+
+def test_what_an_operation_takes_with_get_is_named() -> None:
+    def named(op: str) -> set[str]:
+        asked = served().openapi()["paths"][f"/api/{op}"]["get"]
+        return {one["name"] for one in asked["parameters"]}
+
+    assert named("read") == {"filter", "limit", "id"}
+    assert named("hisRead") == {"id", "range"}
+    assert named("nav") == {"navId"}
+
+
+def test_every_path_takes_a_token_but_the_public_ones() -> None:
+    document = served().openapi()
+    schemes = document["components"]["securitySchemes"]
+    assert {name: one["scheme"] for name, one in schemes.items()} == {"bearer": "bearer"}
+    assert document["security"] == [{"bearer": []}]
+    public = {
+        path
+        for path, operations in document["paths"].items()
+        if any(one.get("security") == [] for one in operations.values())
+    }
+    assert public == {"/health/live", "/health/ready"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from anyio import to_thread
 from fastapi import FastAPI, Request
@@ -117,7 +117,29 @@ def create_fastapi_app(
         parts.append(add_records(app, database, settings))
     parts.append(add_observing(app, behind, data_store, database, door, figures))
     add_welcome(app, settings, objects=data_store is not None, records=database is not None)
+    _say_who_may_ask(app)
     return app
+
+
+def _say_who_may_ask(app: FastAPI) -> None:
+    """Let the document of OpenAPI say that requests take a token, but for the public paths."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["bearer"] = {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A machine's key, or the token of a session",
+        }
+        document["security"] = [{"bearer": []}]
+        for path in PUBLIC:
+            for operation in document["paths"].get(path, {}).values():
+                operation["security"] = []
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's way to change it
 
 
 async def _on_fault(_: Request, error: Exception) -> Response:

@@ -91,9 +91,13 @@ def add_live(
             responses={
                 status: {"description": text, "content": {"text/plain": {}}}
                 for status, text in (
+                    (400, "A header cannot be read"),
                     (401, "Log in first"),
                     (403, "Not allowed"),
                     (426, "It takes an upgrade to a WebSocket, which answers 101"),
+                    (429, "Too many wrong passwords, or logins"),
+                    (431, "A header is too long"),
+                    (503, "The accounts cannot be read now"),
                 )
             },
         )

@@ -43,11 +43,12 @@ _FAULTS: Final = {
     413: "The body, or its metadata, is too large",
     415: "The body is packed",
     416: "The range is not in the object",
+    429: "Too many wrong passwords, or logins",
     431: "A header is too long",
     502: "The store failed",
     503: "The store does not answer now",
 }
-_ALWAYS: Final = (400, 401, 403, 431, 502, 503)
+_ALWAYS: Final = (400, 401, 403, 429, 431, 502, 503)
 
 # What the rule of keys refuses, but for lengths in bytes.
 _CLIMBS: Final = r"(?:.*/)?(?:\.{1,2}|\.holdall)(?:/|$)"

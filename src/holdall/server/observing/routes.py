@@ -112,9 +112,13 @@ def add_observing(
         status: {"description": text, "content": {"text/plain": {"schema": {"type": "string"}}}}
         for status, text in (
             (200, "The figures"),
+            (400, "A header cannot be read"),
             (401, "Log in first"),
             (403, "Not allowed"),
+            (429, "Too many wrong passwords, or logins"),
+            (431, "A header is too long"),
             (501, "prometheus-client is not installed"),
+            (503, "The accounts cannot be read now"),
         )
     }
     _route(app, "/metrics", metrics, "Figures for Prometheus", texts)

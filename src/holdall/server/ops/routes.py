@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Request  # noqa: TC002 (FastAPI reads it in the annotations)
 from starlette.responses import Response
@@ -23,6 +23,21 @@ if TYPE_CHECKING:
     from holdall.server.config import ServerConfig
     from holdall.server.ops.contract import Op
     from holdall.server.storage import Storage
+
+_SOME: Final = {"filter": "Which of them", "limit": "At most so many"}
+_PARAMETERS: Final[dict[str, dict[str, str]]] = {
+    "defs": _SOME,
+    "libs": _SOME,
+    "ops": _SOME,
+    "filetypes": _SOME,
+    "read": {**_SOME, "id": "The id of an entity, in place of a filter"},
+    "nav": {"navId": "Of a row that nav answered; none for the sites"},
+    "hisRead": {
+        "id": "The id of a point",
+        "range": "As today, 2024-06-15 or 2024-06-01,2024-06-30",
+    },
+}
+"""Those of a GET, by the operation: each a text, or a value as Zinc writes it."""
 
 
 def add_ops(
@@ -79,7 +94,7 @@ def _route(
             operation_id=f"{name}_{method}".replace("/", "_"),
             response_class=Response,
             responses=_responses(),
-            openapi_extra=_request_body() if method == "POST" else None,
+            openapi_extra=_request_body() if method == "POST" else _parameters(name),
         )
 
 
@@ -96,8 +111,12 @@ def _responses() -> dict[int | str, dict[str, Any]]:
         (401, "Log in first"),
         (403, "Not allowed"),
         (406, "No such format is written"),
+        (408, "The body did not come"),
         (413, "The body is too large"),
         (415, "No such format is read"),
+        (429, "Too many wrong passwords, or logins"),
+        (431, "A header is too long"),
+        (503, "The accounts cannot be read now"),
     ):
         told[status] = {"description": text, "content": {"text/plain": {}}}
     return told
@@ -105,3 +124,13 @@ def _responses() -> dict[int | str, dict[str, Any]]:
 
 def _request_body() -> dict[str, Any]:
     return {"requestBody": {"description": "A grid", "content": _content()}}
+
+
+def _parameters(name: str) -> dict[str, Any]:
+    known = _PARAMETERS.get(name, {})
+    return {
+        "parameters": [
+            {"name": one, "in": "query", "description": text, "schema": {"type": "string"}}
+            for one, text in known.items()
+        ]
+    }
