@@ -133,6 +133,11 @@ def test_what_is_served_comes_from_the_environment_in_order(here: Path) -> None:
     assert chosen(None, {}).url == f"sqlite:///{here}/.local/share/holdall/haystack.db"
 
 
+def test_a_dsn_that_is_no_address_is_read_where_it_stands() -> None:
+    choice = chosen(None, {"TIMESCALE_DSN": "host=db dbname=plant password=secret"})
+    assert (choice.url, choice.shown) == ("timescale://", "timescale://")
+
+
 def test_the_default_is_a_file_in_a_folder_for_its_owner(here: Path) -> None:
     choice = chosen(None, {"HOLDALL_DATA": str(here / "data")})
     assert choice.url == f"sqlite:///{here}/data/haystack.db"

@@ -213,8 +213,11 @@ def chosen(url: str | None, environment: Mapping[str, str]) -> Choice:
         is_file = "://" not in url and url.endswith(_SQLITE)
         return Choice(f"sqlite:///{path}" if is_file else url, "as asked")
     for variable in ("TIMESCALE_DSN", "REDIS_URL"):
-        if environment.get(variable):
-            return Choice(environment[variable], f"from {variable}")
+        named = environment.get(variable)
+        if named and "://" not in named and variable == "TIMESCALE_DSN":
+            named = "timescale://"  # in libpq's form `host=… dbname=…`, which is no address
+        if named:
+            return Choice(named, f"from {variable}")
     folder = environment.get("HOLDALL_DATA") or os.path.join(
         environment.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "holdall"
     )

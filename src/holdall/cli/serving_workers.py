@@ -236,7 +236,8 @@ class _Workers:
             if told in ready:
                 told.recv(1)
                 for process in left:  # told twice: a worker that is interrupted waits no more
-                    os.kill(process.ident or 0, signal.SIGINT)
+                    with contextlib.suppress(ProcessLookupError):  # it ended at this moment
+                        os.kill(process.ident or 0, signal.SIGINT)
             left = [one for one in left if one.exitcode is None]
         for process in left:
             process.kill()
