@@ -96,3 +96,10 @@ def test_doctor_says_what_a_configured_store_is_made_of(run: Run, tmp_path: Path
     assert answer["made_of"][1].startswith("cache: ")
     assert answer["made_of"][2:] == ["router", f"  file://{tmp_path}/objects"]
     assert "it is made of:" in run("doctor", str(file)).stdout
+
+
+def test_doctor_says_of_which_kind_a_configured_store_is(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "storage.toml"
+    file.write_text('type = "mem"\n')
+    assert run("doctor", str(file)).stdout.startswith("memory store at memory://\n")
+    assert json.loads(run("doctor", "--json", str(file)).stdout)["type"] == "memory"

@@ -72,6 +72,24 @@ def test_an_update_changes_some_fields(filled: Run) -> None:
     assert fields == {"name": "A"}
 
 
+def test_each_command_prints_json_for_scripts(filled: Run) -> None:
+    def told(*words: str, code: int = 0) -> list[Any]:
+        answer = filled("db", words[0], "app.db", *words[1:], "--json", code=code)
+        return [json.loads(line) for line in answer.stdout.splitlines()]
+
+    assert told("create", '{"id": "user-3"}') == [{"id": "user-3"}]
+    (changed,) = told("update", "user-3", '{"age": 5}')
+    assert changed["fields"] == {"id": "user-3", "age": 5}
+    (replaced,) = told("update", "user-3", '{"age": 6}', "--replace")
+    assert replaced["fields"] == {"age": 6}
+    assert told("count", "age = 6") == [{"count": 1}]
+    assert told("index", "age", "name") == [{"indexed": ["age", "name"]}]
+    assert told("rm", "user-3", "user-9", code=1) == [
+        {"id": "user-3", "deleted": True},
+        {"id": "user-9", "deleted": False},
+    ]
+
+
 def test_a_search_prints_a_table(filled: Run) -> None:
     found = rows_of(filled("db", "search", "app.db", "age >= 1", "--sort", "-age"))
     assert found == [

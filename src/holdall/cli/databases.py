@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from holdall.cli.app import app, command_of
-from holdall.cli.output import complain, count_text, say, say_table
+from holdall.cli.output import complain, count_text, say, say_json, say_table
 from holdall.core.errors import InvalidConfig, NotFound
 from holdall.records.encoding import from_plain, to_plain
 from holdall.records.opening import open_database
@@ -102,6 +102,7 @@ def create(
     ] = None,
     metadata: Annotated[str | None, typer.Option(help="Its metadata as a JSON object.")] = None,
     upsert: Annotated[bool, typer.Option("--upsert", help="Write over one of this id.")] = False,
+    json: JSON = False,
 ) -> None:
     """Write a new record, and print its id.
 
@@ -112,7 +113,11 @@ def create(
     """
     record = Record(_object(fields, "the record"), id, _object(metadata, "--metadata"))
     with database_at(place, new=True) as db:
-        say(db.upsert(record) if upsert else db.create(record))
+        written = db.upsert(record) if upsert else db.create(record)
+    if json:
+        say_json({"id": written})
+    else:
+        say(written)
 
 
 @db_command
@@ -150,6 +155,7 @@ def update(
     replace: Annotated[
         bool, typer.Option("--replace", help="Make these all of its fields, and drop the others.")
     ] = False,
+    json: JSON = False,
 ) -> None:
     """Change some fields of a record; a dotted name leads into a field.
 
@@ -160,20 +166,23 @@ def update(
     """
     changes = _object(fields, "the record")
     with database_at(place) as db:
-        if not replace:
-            db.patch(id, changes)
-            return
-        record = db.read(id)
-        if record is None:
-            raise NotFound(f"there is no record {id!r} to update")
-        record.fields = Record(changes).fields
-        db.update(id, record)
+        if replace:
+            record = db.read(id)
+            if record is None:
+                raise NotFound(f"there is no record {id!r} to update")
+            record.fields = Record(changes).fields
+            db.update(id, record)
+        else:
+            record = db.patch(id, changes)
+    if json:
+        say(record.to_json())
 
 
 @db_command
 def rm(
     place: PLACE,
     ids: Annotated[list[str], typer.Argument(help="Ids of records.")],
+    json: JSON = False,
 ) -> int:
     """Delete records by their ids.
 
@@ -184,6 +193,8 @@ def rm(
     with database_at(place) as db:
         deleted = db.batch_delete(ids)
     for id_, was in zip(ids, deleted, strict=True):
+        if json:
+            say_json({"id": id_, "deleted": was})
         if not was:
             complain(f"there was no record {id_!r}")
     return 0 if all(deleted) else 1
@@ -224,7 +235,7 @@ def search(
 
 
 @db_command
-def count(place: PLACE, condition: CONDITION = "") -> None:
+def count(place: PLACE, condition: CONDITION = "", json: JSON = False) -> None:
     """Print how many records there are, or meet a condition.
 
     \b
@@ -232,12 +243,18 @@ def count(place: PLACE, condition: CONDITION = "") -> None:
       holdall db count app.db 'email missing'
     """
     with database_at(place) as db:
-        say(str(db.count(query_of(condition))))
+        number = db.count(query_of(condition))
+    if json:
+        say_json({"count": number})
+    else:
+        say(str(number))
 
 
 @db_command
 def index(
-    place: PLACE, fields: Annotated[list[str], typer.Argument(help="Fields or paths.")]
+    place: PLACE,
+    fields: Annotated[list[str], typer.Argument(help="Fields or paths.")],
+    json: JSON = False,
 ) -> None:
     """Make searches and sorts by these fields faster, each by itself.
 
@@ -247,7 +264,10 @@ def index(
     """
     with database_at(place) as db:
         db.create_index(*fields)
-    say(f"indexed {', '.join(fields)}")
+    if json:
+        say_json({"indexed": fields})
+    else:
+        say(f"indexed {', '.join(fields)}")
 
 
 def query_of(

@@ -124,6 +124,8 @@ def doctor(
     examination = _Examination(_kind_of(place))
     store: Store | None = examination.attempt("open", lambda: _open(place))
     if store is not None:
+        # The file of a configuration says nothing of it.
+        examination.kind = _NAMES.get(store.root.scheme, store.root.scheme)
         with store, no_new_workspace(store):
             if reindex:
                 examination.attempt("reindex", lambda: _reindex(store))
