@@ -51,7 +51,8 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 def working_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("holdall")]
+    """The threads of maps; an upload that another test dropped has one of another name."""
+    return [thread for thread in threading.enumerate() if thread.name.startswith("holdall_")]
 
 
 async def double(number: int) -> int:

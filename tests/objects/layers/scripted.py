@@ -13,7 +13,7 @@ from holdall.core.errors import Unavailable
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.core.runtime.loop import LoopRuntime
 from holdall.objects.backends.memory import MemorySettings, MemoryStore
-from holdall.objects.layers import Call, Layer
+from holdall.objects.layers import Call, Layer, Send
 from holdall.objects.layers.breaker import Breaker, BreakerSettings, BreakerStats
 from holdall.objects.options import LIST
 from holdall.objects.results import ObjectStream
@@ -105,7 +105,7 @@ class Scripted(Layer):
     def operations(self) -> list[str]:
         return [call.operation for call in self.calls]
 
-    async def around(self, call: Call[T]) -> T:
+    async def around(self, call: Call[T], send: Send[T]) -> T:
         self.calls.append(call)
         act = self.script.popleft() if self.script else None
         if isinstance(act, BaseException):
@@ -113,7 +113,7 @@ class Scripted(Layer):
         if act is not None:
             given = act()
             return await given if isinstance(given, Awaitable) else given  # type: ignore[no-any-return]
-        answer: Any = await call.send()
+        answer: Any = await send(call)
         if call.operation == "get" and self.bodies:
             answer = ScriptedStream(answer, self.bodies.popleft())
         return answer  # type: ignore[no-any-return]

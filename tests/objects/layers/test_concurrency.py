@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from holdall.core.errors import Timeout, Unavailable
+from holdall.core.runtime import Runtime
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.core.runtime.loop import LoopRuntime
 from holdall.objects.contract import Upload
@@ -32,6 +33,17 @@ class _Crowd:
     def leave(self) -> None:
         with self.guard:
             self.inside -= 1
+
+
+@pytest.mark.parametrize("runtime", [BlockingRuntime(), LoopRuntime()])
+def test_a_slot_is_taken_at_once_or_not_at_all(runtime: Runtime) -> None:
+    async def take() -> list[bool]:
+        slots = runtime.semaphore(2)
+        taken = [slots.take() for _ in range(3)]
+        slots.release()
+        return [*taken, slots.take()]
+
+    assert asyncio.run(take()) == [True, True, False, True]
 
 
 def test_no_more_tasks_than_slots_are_inside() -> None:

@@ -11,7 +11,7 @@ import pytest
 from holdall.core.errors import Unavailable
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.core.runtime.loop import LoopRuntime
-from holdall.objects.layers import Call, Layer
+from holdall.objects.layers import Call, Layer, Send
 from holdall.objects.layers.breaker import Breaker, BreakerSettings
 from holdall.objects.layers.cache import Cache, CacheSettings
 from holdall.objects.layers.concurrency import Concurrency, ConcurrencySettings
@@ -45,9 +45,9 @@ class Steps(Layer):
         super().__init__(inner)
         self.ask = ask
 
-    async def around(self, call: Call[T]) -> T:
+    async def around(self, call: Call[T], send: Send[T]) -> T:
         await self.ask()
-        answer = await call.send()
+        answer = await send(call)
         await self.ask()
         return answer
 

@@ -13,7 +13,7 @@ from holdall.core.runtime.loop import LoopRuntime
 from holdall.objects.async_data_store import AsyncDataStore
 from holdall.objects.backends.memory import MemorySettings, MemoryStore
 from holdall.objects.data_store import DataStore
-from holdall.objects.layers import Call, Layer
+from holdall.objects.layers import Call, Layer, Send
 from holdall.objects.layers.breaker import Breaker, BreakerSettings
 from holdall.objects.layers.resilience import ResilientConfig, resilient
 from holdall.objects.layers.retry import Retry, RetrySettings
@@ -33,8 +33,8 @@ class Plain(Layer):
     name = "plain"
     settings_type = type("PlainSettings", (Struct,), {}, frozen=True)
 
-    async def around(self, call: Call[T]) -> T:
-        return await call.send()
+    async def around(self, call: Call[T], send: Send[T]) -> T:
+        return await send(call)
 
 
 def _down() -> Unavailable:

@@ -323,6 +323,14 @@ def test_of_a_delete_only_what_failed_for_a_moment_is_sent_again(mode: Mode) -> 
     assert list(failures) == [DeleteFailure(refs[1], denied)]
 
 
+def test_a_delete_that_is_sent_again_is_about_what_is_left(mode: Mode) -> None:
+    store = Scripted(mode.runtime)
+    store.script += [_failing(store, b=_busy())]
+    refs = [store.ref(key) for key in "abc"]
+    mode.run(_around(mode, store).delete(refs, DELETE))
+    assert [list(call.refs) for call in store.calls] == [refs, refs[1:2]]
+
+
 def test_a_delete_that_keeps_failing_answers_what_is_left(mode: Mode) -> None:
     store = Scripted(mode.runtime)
     busy = _busy()

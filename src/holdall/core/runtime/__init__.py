@@ -39,6 +39,9 @@ class SingleFlight(Protocol):
 class Semaphore(Protocol):
     """Slots that are taken and given back: by `async with`, or one call each."""
 
+    def take(self) -> bool:
+        """Take a slot if there is one at once; answer whether there was."""
+
     async def acquire(self) -> Literal[True]:
         """Take a slot; waits until there is one."""
 

@@ -7,8 +7,11 @@ import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar, Token, copy_context
+from functools import partial
 from queue import Empty, SimpleQueue
+from types import CoroutineType
+from types import coroutine as coroutine_of_generator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from msgspec import Struct
@@ -49,15 +52,51 @@ def drive(coroutine: Coroutine[Any, Any, T] | _Done) -> T:
     """
     if isinstance(coroutine, _Done):
         return coroutine.value  # type: ignore[no-any-return]
+    if type(coroutine) is not CoroutineType:
+        return _step(coroutine)
+    try:
+        driver = _drivers.pop()
+    except IndexError:
+        driver = _driving()
+        driver.send(None)
+    answer = driver.send(coroutine)
+    if coroutine.cr_frame is not None:
+        raise _waited(coroutine)
+    _drivers.append(driver)
+    return answer  # type: ignore[no-any-return]
+
+
+def _step(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The same for other awaitables, such as those of asynchronous generators."""
     try:
         coroutine.send(None)
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
+    raise _waited(coroutine)
+
+
+def _waited(coroutine: Coroutine[Any, Any, Any]) -> RuntimeError:
     coroutine.close()
-    raise RuntimeError(
+    return RuntimeError(
         f"{coroutine!r} waited for an event loop in blocking mode; "
         "open the store with holdall.open_async to use it with asyncio"
     )
+
+
+@coroutine_of_generator
+def _driving() -> Generator[Any, Any, None]:
+    """Run one coroutine after the other, and yield what each answers.
+
+    Asked for its answer directly, a coroutine raises it inside of a `StopIteration`, which takes
+    as long as half of a read from memory. One that raises an error ends its driver too.
+    """
+    coroutine = yield
+    while True:
+        coroutine = yield (yield from coroutine)
+
+
+# Those that drive nothing now; nested calls and other threads take one each.
+_drivers: deque[Generator[Any, Any, None]] = deque(maxlen=64)
 
 
 def drive_iterator(items: AsyncIterator[T]) -> Iterator[T]:
@@ -94,7 +133,6 @@ class _Done(Struct, gc=False):
 
 
 _NOTHING: Coroutine[Any, Any, None] = _Done(None)  # type: ignore[assignment]
-_TAKEN: Coroutine[Any, Any, Literal[True]] = _Done(True)  # type: ignore[assignment]
 
 
 class _Interrupted(BaseException):
@@ -144,30 +182,26 @@ class _Crew:
             thread.join()
 
 
-class _Scope:
+class _Scope(Struct):
     """A deadline, or the life of a `map`, for `async with`; the ones around it count too.
 
     Args:
-        seconds: How long, from now.
+        parent: The one around it; None for the outermost.
+        expires: When it is over, by the monotonic clock.
+        seconds: How long that is from its beginning.
         what: What the error calls it.
-        ended: Set when the `map` has ended; None for a deadline, which ends with those around.
+        ended: Set when the `map` has ended; a deadline has that of the one around.
     """
 
-    __slots__ = ("_ended", "_expires", "_parent", "_seconds", "_token", "_what")
-
-    def __init__(
-        self, seconds: float, what: str = "", ended: threading.Event | None = None
-    ) -> None:
-        self._seconds = seconds
-        self._what = what
-        self._ended = ended
-        self._parent = parent = _scope.get()
-        if ended is None and parent is not None:
-            self._ended = parent._ended
-        self._expires = time.monotonic() + seconds
+    parent: _Scope | None
+    expires: float
+    seconds: float
+    what: str
+    ended: threading.Event | None
+    token: Token[_Scope | None] | None = None
 
     def __aenter__(self) -> Coroutine[Any, Any, None]:
-        self._token = _scope.set(self)
+        self.token = _scope.set(self)
         return _NOTHING
 
     def __aexit__(
@@ -176,36 +210,60 @@ class _Scope:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> Coroutine[Any, Any, None]:
-        _scope.reset(self._token)
+        assert self.token is not None
+        _scope.reset(self.token)
         return _NOTHING
 
     def end(self) -> None:
-        assert self._ended is not None
-        self._ended.set()
+        assert self.ended is not None
+        self.ended.set()
 
     def check(self) -> None:
-        if self._ended is not None and self._ended.is_set():
+        if self.ended is not None and self.ended.is_set():
             raise _Interrupted
-        if time.monotonic() >= self._expires:
-            raise Timeout(f"{self._what} of {self._seconds:g} s has passed")
-        if self._parent is not None:
-            self._parent.check()
+        if time.monotonic() >= self.expires:
+            raise Timeout(f"{self.what} of {self.seconds:g} s has passed")
+        if self.parent is not None:
+            self.parent.check()
 
     def remaining(self) -> float:
-        around = _FOREVER if self._parent is None else self._parent.remaining()
-        return min(self._expires - time.monotonic(), around)
+        around = _FOREVER if self.parent is None else self.parent.remaining()
+        return min(self.expires - time.monotonic(), around)
 
     def sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         self.check()
         while (left := min(end - time.monotonic(), self.remaining())) > 0:
-            wait = time.sleep if self._ended is None else self._ended.wait
+            wait = time.sleep if self.ended is None else self.ended.wait
             wait(min(left, _PIECE_SECONDS))
             self.check()
         self.check()
 
 
 _scope: ContextVar[_Scope | None] = ContextVar("holdall_scope", default=None)
+
+
+def _until(seconds: float, what: str) -> _Scope:
+    parent = _scope.get()
+    ended = None if parent is None else parent.ended
+    return _Scope(parent, time.monotonic() + seconds, seconds, what, ended)
+
+
+def begin_deadline(seconds: float, what: str) -> Token[_Scope | None]:
+    """Begin what `deadline` begins, in a fourth of the time, for who counts microseconds.
+
+    Args:
+        seconds: How long, from now.
+        what: What its error calls it.
+
+    Returns:
+        What `end_deadline` must be given in any case.
+    """
+    return _scope.set(_until(seconds, what))
+
+
+end_deadline = _scope.reset
+"""Ends what `begin_deadline` began."""
 
 
 def _piece() -> float:
@@ -278,7 +336,7 @@ class BlockingRuntime(Runtime):
                 yield await function(item)
             return
         end = _End()
-        scope = _Scope(_FOREVER, ended=end)
+        scope = _Scope(_scope.get(), _FOREVER, _FOREVER, "", end)
         pending: deque[Future[R]] = deque()
         failures: list[BaseException] = []
         # A pool of its own for each call: nested calls cannot wait for one another's threads.
@@ -303,7 +361,7 @@ class BlockingRuntime(Runtime):
                     future.cancel()
 
     def deadline(self, seconds: float, what: str = DEADLINE) -> _Scope:
-        return _Scope(seconds, what)
+        return _until(seconds, what)
 
 
 def _work(
@@ -350,15 +408,16 @@ class _Slots:
         self._free: SimpleQueue[None] = SimpleQueue()
         for _ in range(slots):
             self._free.put(None)
+        self.release: Callable[[], None] = partial(self._free.put, None)
 
-    def acquire(self) -> Coroutine[Any, Any, Literal[True]]:
+    def take(self) -> bool:
         try:
             self._free.get_nowait()
         except Empty:
-            return self._wait()
-        return _TAKEN
+            return False
+        return True
 
-    async def _wait(self) -> Literal[True]:
+    async def acquire(self) -> Literal[True]:
         while True:
             try:
                 self._free.get(timeout=_piece())
@@ -366,9 +425,6 @@ class _Slots:
                 _check()
             else:
                 return True
-
-    def release(self) -> None:
-        self._free.put(None)
 
     async def __aenter__(self) -> None:
         await self.acquire()

@@ -50,8 +50,8 @@ class LoopRuntime(Runtime):
     def lock(self) -> asyncio.Lock:
         return asyncio.Lock()
 
-    def semaphore(self, slots: int) -> asyncio.Semaphore:
-        return asyncio.Semaphore(slots)
+    def semaphore(self, slots: int) -> _LoopSlots:
+        return _LoopSlots(slots)
 
     def single_flight(self) -> _LoopSingleFlight:
         return _LoopSingleFlight()
@@ -111,6 +111,16 @@ class LoopRuntime(Runtime):
             if limit.expired() and not isinstance(error, Timeout):
                 raise Timeout(f"{what} of {seconds:g} s has passed") from error
             raise
+
+
+class _LoopSlots(asyncio.Semaphore):
+    """A semaphore of which a slot can be had without a coroutine."""
+
+    def take(self) -> bool:
+        if self.locked():
+            return False
+        self._value -= 1
+        return True
 
 
 async def _settle(done: asyncio.Future[Any]) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from holdall.objects.layers.layer import Call, Layer, LayerStream, LayerUpload
+from holdall.objects.layers.layer import Call, Layer, LayerStream, LayerUpload, Send
 
 if TYPE_CHECKING:
     from holdall.objects.layers.breaker import Breaker, BreakerStats
@@ -42,6 +42,7 @@ __all__ = [
     "Recorder",
     "ResilientConfig",
     "Retry",
+    "Send",
     "Timeout",
     "resilient",
 ]

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from holdall.core.errors import CircuitOpen, HoldallError, InvalidKey, Timeout, Unsupported
 from holdall.objects.layers.circuit import BreakerStats, Circuit, Phase, Refused, State
-from holdall.objects.layers.layer import OPENING, Call, Layer
+from holdall.objects.layers.layer import OPENING, Call, Layer, Send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,7 @@ class Breaker(Layer):
             clock,
         )
 
-    async def around(self, call: Call[T]) -> T:
+    async def around(self, call: Call[T], send: Send[T]) -> T:
         phase = self._circuit.phase
         if phase.state != "closed":
             admitted = self._circuit.admit()
@@ -102,7 +102,7 @@ class Breaker(Layer):
                 raise self._refusal(admitted, call)
             phase = admitted
         try:
-            answer = await call.send()
+            answer = await send(call)
         except BaseException as error:
             went_well = None
             try:

@@ -20,7 +20,7 @@ from holdall.objects.layers.cache_disk import Disk
 from holdall.objects.layers.cache_entries import Entries, Entry, Fill
 from holdall.objects.layers.cache_flights import Flights, Taken
 from holdall.objects.layers.cache_settings import CacheSettings, CacheStats
-from holdall.objects.layers.layer import Call, Layer
+from holdall.objects.layers.layer import Call, Layer, Send
 from holdall.objects.options import GET, HEAD, HEAD_TAGS, GetOptions
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ class Cache(Layer):
 
     name: ClassVar[str] = "cache"
     settings_type = CacheSettings
-    steps: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -115,7 +114,7 @@ class Cache(Layer):
         await super().close()
 
     # Not a coroutine itself, so that a hit costs one coroutine less.
-    def around(self, call: Call[T]) -> Coroutine[Any, Any, T]:
+    def around(self, call: Call[T], send: Send[T]) -> Coroutine[Any, Any, T]:
         if self._on:
             operation = call.operation
             if operation == "get":
@@ -123,8 +122,10 @@ class Cache(Layer):
             if operation == "head":
                 return cast("Coroutine[Any, Any, T]", self._head(call))
             if operation in _CHANGES:
-                return self._change(call)
-        return call.send()
+                return self._change(call, send)
+            if operation == "upload":
+                return self._upload(call, send)
+        return send(call)
 
     async def _get(self, call: Call[Any]) -> ObjectStream:
         ref, options = call.args
@@ -150,13 +151,16 @@ class Cache(Layer):
                 self._misses += 1
         return handed_out(entry.meta, options.tags)
 
-    async def _change(self, call: Call[T]) -> T:
+    async def _upload(self, call: Call[T], send: Send[T]) -> T:
+        return self.with_steps(call, await send(call))
+
+    async def _change(self, call: Call[T], send: Send[T]) -> T:
         refs = call.refs
         if call.operation == "copy" and not call.args[2].move:
             refs = refs[1:]
         self._entries.drop(refs)
         try:
-            return await call.send()
+            return await send(call)
         finally:
             self._entries.drop(refs)
             if self._disk is not None:
@@ -294,7 +298,7 @@ class Cache(Layer):
         """Send a get to the store."""
         with self._guard:
             self._misses += 1
-        answer = await call.send()
+        answer: R = await self._onward(call)
         seconds = self._clock() - begun
         with self._guard:
             self._fetch_seconds += seconds

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar, cast, final
 
 from msgspec import Struct
 
-from holdall.objects.layers.layer import Call, Layer
+from holdall.objects.layers.layer import Call, Layer, Send
 from holdall.objects.results import ObjectStream
 
 if TYPE_CHECKING:
@@ -52,10 +52,11 @@ class Concurrency(Layer):
         assert isinstance(self._settings, ConcurrencySettings)
         self._slots = self._runtime.semaphore(self._settings.slots)
 
-    async def around(self, call: Call[T]) -> T:
-        await self._slots.acquire()
+    async def around(self, call: Call[T], send: Send[T]) -> T:
+        if not self._slots.take():
+            await self._slots.acquire()
         try:
-            answer = await call.send()
+            answer = await send(call)
         except BaseException:
             self._slots.release()
             raise

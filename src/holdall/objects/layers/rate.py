@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar, final
 
 from msgspec import Struct
 
-from holdall.objects.layers.layer import OPENING, Call, Layer
+from holdall.objects.layers.layer import OPENING, Call, Layer, Send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ class Rate(Layer):
         self._given_back: list[float] = []
         self._guard = threading.Lock()
 
-    async def around(self, call: Call[T]) -> T:
+    async def around(self, call: Call[T], send: Send[T]) -> T:
         if call.operation != "read":
             with self._guard:
                 now = self._clock()
@@ -85,7 +85,7 @@ class Rate(Layer):
                     with self._guard:
                         heappush(self._given_back, turn)
                     raise
-        answer = await call.send()
+        answer = await send(call)
         return self.with_steps(call, answer) if call.operation in OPENING else answer
 
     def _turn(self, now: float) -> float:

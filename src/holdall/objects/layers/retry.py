@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from holdall.core.errors import CircuitOpen, HoldallError
-from holdall.objects.layers.layer import Call, Layer
+from holdall.objects.layers.layer import Call, Layer, Send
 from holdall.objects.layers.retry_stream import RetryStream
 from holdall.objects.results import DeleteFailure
 
@@ -93,15 +94,15 @@ class Retry(Layer):
         budget = mine.budget.total_seconds() if mine.budget else threading.TIMEOUT_MAX
         self._budget = min(budget, threading.TIMEOUT_MAX)
 
-    async def around(self, call: Call[T]) -> T:
+    async def around(self, call: Call[T], send: Send[T]) -> T:
         if call.operation == "delete":
-            return cast("T", await self._delete(call))
+            return cast("T", await self._delete(call, send))
         started = self.clock()
         tries = None
         lost: HoldallError | None = None
         while True:
             try:
-                answer = await call.send()
+                answer = await send(call)
             except HoldallError as error:
                 if not call.repeatable:
                     raise
@@ -121,9 +122,10 @@ class Retry(Layer):
                 return answer
             await self.runtime.sleep(pause)
 
-    async def _delete(self, call: Call[Any]) -> Sequence[DeleteFailure]:
+    async def _delete(self, call: Call[Any], send: Send[Any]) -> Sequence[DeleteFailure]:
         """Delete; send only those again that failed for a moment."""
         refs, options = call.args
+        left = call
         started = self.clock()
         tries = None
         for_good: list[DeleteFailure] = []
@@ -131,7 +133,7 @@ class Retry(Layer):
         lost: HoldallError | None = None
         while True:
             try:
-                failures: Sequence[DeleteFailure] = await call.function(refs, options)
+                failures: Sequence[DeleteFailure] = await send(left)
             except HoldallError as error:
                 if not call.repeatable:
                     raise
@@ -161,6 +163,7 @@ class Retry(Layer):
                 if pause is None:
                     return [*for_good, *again]
                 refs = [failure.ref for failure in again]
+                left = replace(call, refs=refs, args=(refs, options))
             await self.runtime.sleep(pause)
 
     def tries(self, started: float) -> Tries:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar, final
 from msgspec import Struct
 
 from holdall.core import errors
-from holdall.objects.layers.layer import OPENING, Call, Layer
+from holdall.core.runtime.blocking import begin_deadline, end_deadline
+from holdall.objects.layers.layer import OPENING, Call, Layer, Send
 
 if TYPE_CHECKING:
     from holdall.objects.contract import ObjectStore
@@ -53,12 +54,20 @@ class Timeout(Layer):
         super().__init__(inner, settings)
         assert isinstance(self._settings, TimeoutSettings)
         self._seconds = self._settings.call.total_seconds()
+        self._blocking = self._runtime.blocking
         self._message = f"{_WHAT} of {self._seconds:g} s has passed"
 
-    async def around(self, call: Call[T]) -> T:
+    async def around(self, call: Call[T], send: Send[T]) -> T:
         try:
-            async with self._runtime.deadline(self._seconds, _WHAT):
-                answer = await call.send()
+            if self._blocking:
+                token = begin_deadline(self._seconds, _WHAT)
+                try:
+                    answer = await send(call)
+                finally:
+                    end_deadline(token)
+            else:
+                async with self._runtime.deadline(self._seconds, _WHAT):
+                    answer = await send(call)
         except errors.Timeout as error:
             # The driver's own, or that of a deadline further out, has said what there is to say.
             if error.message != self._message:

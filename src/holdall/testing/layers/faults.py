@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, cast, final
 
+import msgspec
 from msgspec import Struct
 
 from holdall.core.errors import HoldallError, Unavailable
 from holdall.objects.contract import Upload
-from holdall.objects.layers.layer import Call, Layer, Operation
+from holdall.objects.layers.layer import Call, Layer, Operation, Send
 from holdall.objects.results import ObjectStream
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Faults(Layer):
         """To how many calls the script let something happen, by operation."""
         return self._copy(self._faults)
 
-    async def around(self, call: Call[T]) -> T:
+    async def around(self, call: Call[T], send: Send[T]) -> T:
         with self._guard:
             self._seen[call.operation] += 1
             fault = self._asked(call)
@@ -155,38 +156,38 @@ class Faults(Layer):
                     raise ValueError(f"{fault} cannot happen to {call.operation!r}")
                 self._faults[call.operation] += 1
         if fault is None:
-            return self._known(call, await self._send(call))
+            return self._known(call, await self._sent_on(call, send))
         if fault.delay:
             await self.runtime.sleep(fault.delay)
         if fault.cut is not None:
-            return cast("T", await self._cut(call, fault, fault.cut))
+            return cast("T", await self._cut(call, send, fault, fault.cut))
         if fault.lost:
             try:
-                await _let_go(self._known(call, await self._send(call)))
+                await _let_go(self._known(call, await self._sent_on(call, send)))
             except HoldallError as error:
                 raise _error(fault, call, self._lost(call)) from error
             raise _error(fault, call, self._lost(call))
         if fault.error is not None:
             raise _error(fault, call, _unavailable(call, "does not answer"))
-        return self._known(call, await self._send(call))
+        return self._known(call, await self._sent_on(call, send))
 
-    async def _send(self, call: Call[T]) -> T:
+    async def _sent_on(self, call: Call[T], send: Send[T]) -> T:
         with self._guard:
             self._sent[call.operation] += 1
-        return await call.send()
+        return await send(call)
 
-    async def _cut(self, call: Call[Any], fault: Fault, size: int) -> object:
+    async def _cut(self, call: Call[Any], send: Send[Any], fault: Fault, size: int) -> object:
         """Let so many bytes through, then raise; answer the body that will."""
 
         def broken() -> BaseException:
             return _error(fault, call, _unavailable(call, f"broke off after {size} bytes"))
 
         if call.operation == "get":
-            body = await self._send(call)
+            body = await self._sent_on(call, send)
             return body if body.length <= size else _CutStream(body, size, broken)
         if call.operation == "write" and size:
             data = memoryview(call.args[0])[:size]
-            await self._send(Call("write", call.refs, False, call.function, (data,)))
+            await self._sent_on(msgspec.structs.replace(call, args=(data,)), send)
         raise broken()
 
     def _known(self, call: Call[Any], answer: T) -> T:

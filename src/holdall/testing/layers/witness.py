@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast, fina
 from msgspec import Struct
 
 from holdall.objects.backends.memory import MemorySettings, MemoryStore
-from holdall.objects.layers.layer import Call, Layer, Operation
+from holdall.objects.layers.layer import Call, Layer, Operation, Send
 from holdall.objects.results import ObjectStream
 
 if TYPE_CHECKING:
@@ -91,13 +91,13 @@ class Witness(Layer):
 
         self.acts[operation] = act
 
-    async def around(self, call: Call[T]) -> T:
+    async def around(self, call: Call[T], send: Send[T]) -> T:
         with self._guard:
             self.calls.append(Arrived(call.operation, tuple(call.refs), call.args))
         act = self.acts.get(call.operation)
         if act is not None:
             await act()
-        answer = await call.send()
+        answer = await send(call)
         if call.operation == "get":
             body = _Body(cast("ObjectStream", answer))
             with self._guard:
