@@ -1,6 +1,7 @@
 """Facts about what leads out of a store's folder: nothing that is followed."""
 
 import ctypes
+import errno
 import os
 import threading
 from pathlib import Path
@@ -202,6 +203,20 @@ def test_a_folder_is_no_object(store: holdall.DataStore) -> None:
     with pytest.raises(KeyConflict):
         store.write("inside", b"data")
     assert store.read("inside/file") == b"data"
+
+
+@pytest.mark.parametrize("path", ["..", "inside/../..", "link", "inside/link", "inside/link/below"])
+def test_no_folder_is_opened_by_way_of_a_link_or_a_climb(
+    store: holdall.DataStore, opener: Opener, place: Path, outside: Path, path: str
+) -> None:
+    for link in (place / "link", place / "inside" / "link"):
+        link.symlink_to(outside)
+    root = os.open(place, os.O_RDONLY)
+    try:
+        with pytest.raises(OSError, check=lambda error: error.errno == errno.ELOOP):
+            opener.open_folder(root, path)
+    finally:
+        os.close(root)
 
 
 # A race

@@ -181,7 +181,8 @@ class Reading(Addresses):
                 self._face.read(key, start=start, end=end, if_match=if_match, max_size=max_size)
             )
         # The plain case, which is the most frequent one, without a coroutine around it.
-        stream = drive(self._get(self._reference(key), GET))
+        ref = self._face._child(key) if type(key) is str else self._reference(key)
+        stream = drive(self._get(ref, GET))
         return drive(stream.read_all()) if stream.whole is None else stream.whole
 
     @final
@@ -227,7 +228,8 @@ class Reading(Addresses):
             key: Which.
             tags: Whether to ask for its tags too, a second request on most services.
         """
-        return drive(self._head(self._reference(key), HEAD_TAGS if tags else HEAD))
+        ref = self._face._child(key) if type(key) is str else self._reference(key)
+        return drive(self._head(ref, HEAD_TAGS if tags else HEAD))
 
     @final
     def exists(self, key: str | Reference) -> bool:

@@ -164,7 +164,8 @@ class Writing(Addresses):
         if keywords or size is not None or type(data) is not bytes:
             return drive(self._face.write(key, data, size=size, **keywords))
         # The plain case, which is the most frequent one, without a coroutine around it.
-        return drive(self._put(self._reference(key), data, WRITE))
+        ref = self._face._child(key) if type(key) is str else self._reference(key)
+        return drive(self._put(ref, data, WRITE))
 
     @final
     def open_writer(self, key: str | Reference, **keywords: Unpack[WriteKeywords]) -> ObjectWriter:

@@ -21,7 +21,6 @@ import msgspec
 from msgspec import Struct, field
 
 from holdall.objects.backends.local.calls import write_all
-from holdall.objects.options import WRITE
 from holdall.objects.results import ObjectMeta
 
 if TYPE_CHECKING:
@@ -63,8 +62,6 @@ _decode = msgspec.msgpack.Decoder(Kept).decode
 
 def kept_of(etag: str, status: os.stat_result, options: WriteOptions) -> Kept:
     """What to keep with a file that was just written."""
-    if options is WRITE:
-        return Kept(bytes.fromhex(etag), status.st_size, status.st_mtime_ns)
     return Kept(
         bytes.fromhex(etag),
         status.st_size,
@@ -138,8 +135,17 @@ class Attributes:
             os.close(folder)
         return self.used
 
-    def write(self, descriptor: int, key: str, status: os.stat_result, kept: Kept) -> None:
-        """Keep something with a file that is not yet visible under its key."""
+    def write(
+        self, descriptor: int, key: str, status: os.stat_result, kept: Kept | tuple[bytes, int, int]
+    ) -> None:
+        """Keep something with a file that is not yet visible under its key.
+
+        Args:
+            descriptor: The file.
+            key: What it will be.
+            status: Its own.
+            kept: What to keep; or its first fields alone, when the others are their defaults.
+        """
         blob = _encode(kept)
         if self._in_file:
             try:

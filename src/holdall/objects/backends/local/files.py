@@ -96,13 +96,17 @@ class Files:
             key = key[self._skip :]
         else:
             key = ref.relative_to(self.root)
+        if not key or len(key) > MAX_KEY_BYTES // 4 or key[0] == ".":
+            self._check_rare(key, ref)
+        return key
+
+    def _check_rare(self, key: str, ref: Reference) -> None:
+        """Raise unless this is a key, or one of those that are kept beside the objects."""
         if not key:
             check_key(key)
-        if len(key) > MAX_KEY_BYTES // 4:
-            check_length(key)  # a reference may be longer than a key, for it holds the whole path
+        check_length(key)  # a reference may be longer than a key, for it holds the whole path
         if key.startswith(_OWN):
             raise InvalidKey(f"{ref} is what the store itself keeps there", reference=ref)
-        return key
 
     def get(self, ref: Reference, options: GetOptions) -> ObjectStream:
         """Open the body of an object, which comes along when it is small."""
@@ -230,8 +234,14 @@ class Files:
     ) -> ObjectMeta:
         """Make a file of the workspace the object; the descriptor is that file's."""
         status = os.fstat(descriptor)
-        kept = kept_of(etag, status, options)
-        self.attributes.write(descriptor, key, status, kept)
+        if options is WRITE:
+            size, modified = status.st_size, status.st_mtime_ns
+            self.attributes.write(descriptor, key, status, (bytes.fromhex(etag), size, modified))
+            meta = ObjectMeta(self.root, key, size, modified, etag)
+        else:
+            kept = kept_of(etag, status, options)
+            self.attributes.write(descriptor, key, status, kept)
+            meta = meta_of(self.root, key, kept, status, False)
         if self.tree.durable:
             sync_to_medium(descriptor)
         try:
@@ -243,7 +253,7 @@ class Files:
             if inode_of(name, folder) is not None:  # else it was renamed, and a sync failed
                 self.attributes.forget(key, status.st_ino)
             raise
-        return meta_of(self.root, key, kept, status, False)
+        return meta
 
     def rename(self, folder: int, name: str, key: str, ref: Reference) -> None:
         """Move a file of the workspace to its key, whose folders are made; under its lock."""

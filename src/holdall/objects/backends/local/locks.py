@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from holdall.objects.backends.local.tree import Tree
 
 _STRIPES = 64
+_TAKE = fcntl.LOCK_EX | fcntl.LOCK_NB
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0002, 0.01
 
@@ -45,13 +46,15 @@ class KeyLocks:
 
     def hold(self, key: str) -> _Hold:
         """The lock of a key, for `with`, once."""
-        return _Hold(self._stripes[crc32(key.encode()) % _STRIPES])
+        use = _Hold()
+        use.stripe = self._stripes[crc32(key.encode()) % _STRIPES]
+        return use
 
     def hold_both(self, one: str, other: str) -> _Several:
         """The locks of two keys, for `with`, once."""
-        numbers = {crc32(key.encode()) % _STRIPES for key in (one, other)}
+        keys = {crc32(key.encode()) % _STRIPES: key for key in (one, other)}
         # One order for all, so that two who want the same two do not wait for each other.
-        return _Several([_Hold(self._stripes[number]) for number in sorted(numbers)])
+        return _Several([self.hold(keys[number]) for number in sorted(keys)])
 
     def close(self) -> None:
         """Close the descriptors; they are opened again when needed."""
@@ -79,7 +82,7 @@ class KeyLocks:
         while True:
             time.sleep(pause * random.random())
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, _TAKE)
             except BlockingIOError:
                 if time.monotonic() >= give_up:
                     raise self.impatient() from None
@@ -139,23 +142,22 @@ class _Stripe:
 
 
 class _Use:
-    """One use of a lock.
+    """One use of a lock, of which `stripe` is set right after it is made: `__init__` is felt here.
 
     Ctrl-C and signal handlers come between two instructions: after a call, and where a function
     begins. So what is counted is counted where there is neither between the call and the counting.
     """
 
-    __slots__ = ("_lock", "_stripe")
+    __slots__ = ("_lock", "stripe")
 
-    def __init__(self, stripe: _Stripe) -> None:
-        self._stripe = stripe
-        self._lock: threading.RLock | None = None
+    stripe: _Stripe
+    _lock: threading.RLock | None
 
     def __enter__(self) -> None:
-        stripe = self._stripe
+        stripe = self.stripe
         lock = stripe.lock
         try:
-            if not lock.acquire(blocking=False):
+            if not lock.acquire(False):
                 stripe.locks.acquire(lock)
         except BaseException:
             with suppress(RuntimeError):  # it was not taken
@@ -170,7 +172,7 @@ class _Use:
             ):
                 stripe.reopen()
             try:
-                fcntl.flock(stripe.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(stripe.descriptor, _TAKE)
             except BlockingIOError:
                 stripe.locks.wait(stripe.descriptor)
         except BaseException:
@@ -185,7 +187,7 @@ class _Use:
     ) -> None:
         lock, self._lock = self._lock, None
         self.__class__ = _Use
-        stripe = self._stripe
+        stripe = self.stripe
         if lock is not stripe.lock:
             return  # never taken, or taken before a fork, and then it is the parent's
         stripe.depth -= 1
@@ -206,7 +208,7 @@ class _Hold(_Use):
     __slots__ = ()
 
     def __del__(self) -> None:
-        if getattr(self, "_lock", None) is not None:  # Ctrl-C may have come in `__init__`
+        if getattr(self, "_lock", None) is not None:  # Ctrl-C may come before it is entered
             self.__exit__(None, None, None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, final
 
 from msgspec import Struct
 
@@ -84,6 +84,7 @@ class LocalStore(ObjectStore):
         )
         self._staging = Staging(self._files)
         self._call = runtime.call
+        self._put, self._get, self._look = self._files.put, self._files.get, self._files.look
 
     @classmethod
     def open(cls, settings: Struct, runtime: Runtime) -> LocalStore:
@@ -110,7 +111,7 @@ class LocalStore(ObjectStore):
     def put(
         self, ref: Reference, data: Data, options: WriteOptions
     ) -> Coroutine[Any, Any, ObjectMeta]:
-        return self._call(self._files.put, None, ref, data, options)
+        return self._call(self._put, None, ref, data, options)
 
     def upload(
         self, ref: Reference, options: WriteOptions, resume: str | None
@@ -123,10 +124,10 @@ class LocalStore(ObjectStore):
     # Reading
 
     def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
-        return self._call(self._files.get, None, ref, options)
+        return self._call(self._get, None, ref, options)
 
     def head(self, ref: Reference, options: HeadOptions) -> Coroutine[Any, Any, ObjectMeta]:
-        return self._call(self._files.look, None, ref, options)
+        return self._call(self._look, None, ref, options)
 
     def list(self, prefix: Reference, options: ListOptions) -> Coroutine[Any, Any, Page]:
         return self._call(self._files.list_page, None, prefix, options)
@@ -156,7 +157,7 @@ class LocalStore(ObjectStore):
     def remove_folder(self, prefix: Reference) -> Coroutine[Any, Any, None]:
         return self._call(self._files.remove_folder, None, prefix)
 
-    async def sign(self, ref: Reference, options: SignOptions) -> str:
+    async def sign(self, ref: Reference, options: SignOptions) -> NoReturn:
         raise Unsupported(f"{ref} is a file of this machine: no URL leads there", reference=ref)
 
     async def close(self) -> None:

@@ -110,8 +110,9 @@ class Tree:
 
     def open_folder(self, path: str) -> int:
         """Open a folder by its key; answer the descriptor."""
+        root = self._root
         try:
-            descriptor = self.opener.open_folder(self.root, path)
+            descriptor = self.opener.open_folder(self._open_root() if root is None else root, path)
         except FileNotFoundError:
             if not self.refresh():
                 raise
