@@ -185,6 +185,32 @@ def _in_bucket(rows: Rows, tables: Tables) -> bool:
         count=1,
         rounds=5,
     )
+    turns = count()
+
+    def others() -> Rows:
+        turn = next(turns)
+        return [row | {"id": f"{row['id']} in turn {turn}"} for row in rows]
+
+    def create_more(_: int) -> float:
+        records = records_of(others())
+        with closing(tables.database(places[OURS])) as database:
+            return timed(lambda: database.batch_create(records))
+
+    def merge_more(place: str, shape: Callable[[Rows], Rows]) -> float:
+        more = others()
+        return timed(lambda: tables.merge(place, shape(more)))
+
+    good &= compare(
+        f"Create as many beside {number}",
+        [
+            Contender(OURS, create_more),
+            Contender(BY_HAND, lambda _: merge_more(places[BY_HAND], with_our_columns)),
+            Contender(BARE, lambda _: merge_more(places[BARE], list)),
+        ],
+        [Goal(BY_HAND, 1.5)],
+        count=1,
+        rounds=5,
+    )
     create(1)
     return good & _search(f"in {number}", tables, places[OURS], [Goal(DUCKDB, 2)], rows)
 

@@ -11,6 +11,7 @@ from holdall.core.errors import (
     AlreadyExists,
     InvalidKey,
     LimitExceeded,
+    PartialFailure,
     PreconditionFailed,
     Unsupported,
 )
@@ -187,6 +188,18 @@ def test_what_is_no_string_is_neither_an_object_nor_overwritten(
             act()
     assert others.dump("a") == before
     assert list(store.list()) == ["b"]
+
+
+def test_of_a_batch_only_what_is_no_string_is_left(store: DataStore, others: Any) -> None:
+    for key in "bdf":
+        store.write(key, b"data")
+    for key in "ace":
+        others.rpush(key, "value")
+    with pytest.raises(PartialFailure) as caught:
+        store.delete_many(list("abcdef"))
+    refs = [error.reference for error in caught.value.errors]
+    assert refs == [store.reference(key) for key in "ace"]
+    assert set(others.keys()) == {b"a", b"c", b"e"}
 
 
 # Requests

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -19,13 +19,17 @@ from holdall.records.backends.objects import ObjectRecords, ObjectRecordSettings
 from holdall.records.backends.objects.blocks import Block, Reading
 from holdall.records.backends.objects.bodies import Held, body_of, packable, row_of
 from holdall.records.backends.objects.packing import pack
+from holdall.records.backends.objects.scanning import Scan
+from holdall.records.backends.objects.shelf import Shelved
 from holdall.records.encoding import instant_text
+from holdall.records.predicate import And, Equals, Has, Node, compiled
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.stored import Write, reader
-from holdall.testing.records.generated import fields, paths
+from holdall.testing.records.generated import conditions, fields, ids, paths, queries
 from holdall.testing.records.machine import record_store_machine
 from records.objects.places import Place
+from records.plain import disagreements, fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +86,30 @@ def test_a_path_leads_to_the_same_in_a_block(
     for path in (*some, ("metadata", "created_at"), ("metadata", "updated_at")):
         found = list(map(Reading(block).reader(path), range(block.rows)))
         assert repr(found) == repr(list(map(reader(path), rows)))
+
+
+@given(
+    st.lists(fields, min_size=1, max_size=40),
+    fields,
+    conditions | st.builds(Equals, paths, st.sampled_from(["", "a", "10", "\u00e9"])),
+)
+@example(
+    [{"x": "a"}, {"x": ["b", "a"]}, {"x": ["b"]}, {"y": "a"}, {"x": [["a"]]}, {"x": "b"}],
+    {},
+    And((Has(("x",)), Equals(("x",), "a"))),
+)
+def test_a_condition_means_the_same_rows_in_a_block(
+    bodies: list[dict[str, Any]], metadata: dict[str, Any], predicate: Node
+) -> None:
+    held = _held(bodies, metadata)
+    (block,) = _blocks(held)
+    places = Scan(predicate).of_block(
+        Shelved(block, 1, frozenset(), saved=False), range(block.rows), None
+    )
+    rows = [row_of(id_, one, _ref) for id_, one in held.items()]
+    assert [place[-1] for place, _ in places] == [
+        row.id for row in filter(compiled(predicate, reader), rows)
+    ]
 
 
 @given(st.lists(fields, min_size=1, max_size=40), fields)
@@ -176,6 +204,25 @@ def test_small_blocks_answer_as_memory_does(monkeypatch: pytest.MonkeyPatch) -> 
         record_store_machine(_make_store),
         settings=settings(max_examples=25, stateful_step_count=15),
     )
+
+
+@pytest.mark.soak
+@settings(max_examples=2_500, suppress_health_check=list(HealthCheck))
+@given(
+    st.dictionaries(ids, fields, max_size=8),
+    st.dictionaries(ids, fields, max_size=3),
+    st.lists(queries, min_size=2, max_size=3),
+)
+def test_10_000_queries_are_answered_by_blocks_as_they_are_meant(
+    rows: dict[str, dict[str, Any]], changed: dict[str, dict[str, Any]], asked: list[Query]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        _small_pieces(patch)
+        store = _make_store(BlockingRuntime())
+        fill(store, rows)
+        assert disagreements(store, list(rows), asked) == []
+        fill(store, changed)
+        assert disagreements(store, list(rows | changed), asked) == []
 
 
 @pytest.mark.parametrize("prepare", [_small_pieces, lambda _: None])

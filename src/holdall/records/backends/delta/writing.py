@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, final
 
 from holdall.core.errors import HoldallError, Unsupported
 from holdall.records.backends.delta.faults import translated
+from holdall.records.backends.delta.layout import EPOCH
 from holdall.records.backends.delta.reading import row_count
 from holdall.records.backends.delta.rows import Row, encoded
 from holdall.records.backends.delta.settings import storage_options
@@ -147,12 +148,16 @@ class Change(ABC):
         data = near.data
         wanted = pa.array(ids, data.schema.field("id").type)
         held: dict[str, Stored] = {}
+        moments: dict[int, datetime] = {}
         for part in data.scanner(columns=["id", "created_at", "version"]).to_batches():
             rows = part.filter(pc.is_in(part.column("id"), value_set=wanted))
-            created = rows.column("created_at").cast(pa.timestamp("us"))  # in UTC, and said so
+            # As numbers, which come from Arrow a hundred times as fast as moments do.
+            created = rows.column("created_at").cast(pa.timestamp("us")).cast(pa.int64())
             columns = (rows.column("id"), created, rows.column("version"))
-            for id_, plain, version in zip(*(one.to_pylist() for one in columns), strict=True):
-                made = plain.replace(tzinfo=UTC)
+            for id_, number, version in zip(*(one.to_pylist() for one in columns), strict=True):
+                made = moments.get(number)
+                if made is None:
+                    made = moments[number] = EPOCH + timedelta(microseconds=number)
                 held[id_] = Stored(id_, _NOTHING, _NOTHING, made, made, version)
         return held
 

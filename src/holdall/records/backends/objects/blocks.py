@@ -218,13 +218,22 @@ class Reading:
         """The etags under which the rows were read."""
         return self._column(".etag", _texts)
 
+    def values(self, path: Path) -> list[Any] | None:
+        """What a path leads to in all rows; None where each must be looked up by a `reader`."""
+        if is_special(path):
+            return None
+        name, *more = field_path(path)
+        return None if more else self._field(name)
+
     def reader(self, path: Path) -> Callable[[int], Any]:
         """Answer what reads a path in the row at a number, as `stored.reader` does in a row."""
+        values = self.values(path)
+        if values is not None:
+            return values.__getitem__
         if not is_special(path):
             name, *more = field_path(path)
-            values = self._field(name)
-            deeper = tuple(more)
-            return (lambda at: descend(values[at], deeper)) if deeper else values.__getitem__
+            values, deeper = self._field(name), tuple(more)
+            return lambda at: descend(values[at], deeper)
         if path in {(ID,), (METADATA, ID)}:
             return self.ids.__getitem__
         if path in _MOMENTS:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from holdall.core.errors import Corrupt
 from holdall.records.backends.objects.blocks import DAMAGED, Reading
 from holdall.records.ordering import position_of
-from holdall.records.predicate import ALL, Node, compiled
+from holdall.records.predicate import ALL, And, Equals, Node, compiled
 from holdall.records.query import Sort
 from holdall.records.stored import Stored, reader
 
@@ -148,4 +148,18 @@ def _read(shelved: Shelved, rows: Sequence[int]) -> list[Stored]:
 
 
 def _meant(reading: Reading, rows: Sequence[int], predicate: Node) -> Sequence[int]:
+    match predicate:
+        case And(nodes):
+            for node in nodes:
+                rows = _meant(reading, rows, node)
+            return rows
+        case Equals(path, str(text)):
+            # What is asked most, as `predicate` means it: a call for each row would be most of it.
+            values = reading.values(path)
+            if values is not None:
+                return [
+                    at
+                    for at in rows
+                    if (value := values[at]) == text or (type(value) is list and text in value)
+                ]
     return rows if predicate == ALL else list(filter(compiled(predicate, reading.reader), rows))
