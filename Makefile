@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench soak format clean
+.PHONY: help demo test ready check lint bench soak format clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -26,14 +26,21 @@ help: ## Say what can be made.
 demo: .venv/.demo ## Sync a real folder into a store, interrupted and resumed; load a building.
 	HOLDALL_DEMO_PLANT=.venv/plant.db $(PY) demo/main.py
 
-test: check .venv/.servers ## Check everything, then run the tests with coverage.
+# Checking types keeps one core busy, so what else the tests need is made beside it.
+test: .venv/.dev ## Check everything, then run the tests with coverage.
+	@$(MAKE) --no-print-directory -j 3 ready
 	$(PYTEST) -n $(WORKERS) --dist loadscope --cov --cov-report=term $(ARGS)
 
-check: .venv/.dev ## Format, lint, types, import floors, examples in the docs.
+ready: lint .venv/.collected .venv/.servers
+	@:
+
+check: lint ## Format, lint, types, import floors, examples in the docs.
+	$(PYTEST) -q tests/test_floors.py tests/test_docs.py
+
+lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict
-	$(PYTEST) -q tests/test_floors.py tests/test_docs.py
 
 bench: .venv/.bench .venv/.servers ## Run the benchmarks and print the ratios.
 	@failed=; for file in benchmarks/objects_*.py benchmarks/layers.py benchmarks/records.py \
@@ -77,6 +84,12 @@ $(PY):
 
 .venv/.bench: pyproject.toml | $(PY)
 	$(PY) -m pip install -q -e '.[dev,cli,yaml,bench]'
+	@touch $@
+
+# What pytest and Hypothesis make of each file once and keep, before each worker would make it for
+# itself. What fails here fails in the run, which says more about it.
+.venv/.collected: | .venv/.dev
+	@$(PYTEST) --collect-only -qq -p no:randomly >/dev/null 2>&1 || true
 	@touch $@
 
 # A server that cannot be installed is no failure, so its tests are skipped; the stamp is left out

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 import threading
 from collections import Counter
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
 from hypothesis import HealthCheck, settings
+
+from scheduling import ByScope
 
 # Once for all tests: a fixture that is imported into a module is another one there, with a server
 # of its own.
@@ -49,7 +52,7 @@ settings.register_profile("soak", parent=settings.get_profile("ci"), max_example
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # With how many of its parameters coverage looks on at a test.
-_TRACED = 2
+_TRACED = 1
 # Facts of our suites that are generated: others who run the suites have no mark for them.
 _GENERATED = {"test_a_search_answers_what_is_meant", "test_an_index_changes_no_answer"}
 
@@ -71,13 +74,47 @@ _ALSO_BLOCKING = (
 )
 
 
+def pytest_configure() -> None:
+    """Let a test interrupt what it starts, also where all of them run as a job in the background.
+
+    A process of such a job ignores the signal, and so does each that it starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection() -> None:
+    """Collect no garbage while tests are collected: all that is made then is kept."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from going through the collected tests again and again.
 
     They are tens of thousands and live to the end: a `gc.collect()` of a test takes a second.
     """
+    gc.enable()
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByScope | None:
+    """Give each worker a class or module at a time, without counting through all that is done."""
+    return ByScope(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make no test of the face that is left to `make soak`: there are ten thousand of them."""
+    left = getattr(metafunc.cls, "in_soak", None)
+    if left is None or metafunc.config.getoption("markexpr") != "not soak":
+        return
+    marks = metafunc.definition.own_markers
+    for place, mark in enumerate(marks):
+        if mark.name == "parametrize" and mark.args[0] == "face":
+            faces = [face for face in mark.args[1] if face != left]
+            marks[place] = pytest.mark.parametrize("face", faces).mark
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -89,7 +126,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     every run, and through both in `make soak`.
 
     Coverage doubles the time of a test. What a fact runs through, it runs through both faces and
-    with most of its parameters: one face and the first two are enough. Generated and exhaustive
+    with most of its parameters: one face and the first of them are enough. Generated and exhaustive
     tests, marked `untraced` or `hypothesis`, go a hundred times where others went once.
     """
     seen: Counter[tuple[str, str]] = Counter()
@@ -155,6 +192,8 @@ def nothing_blocks_a_loop() -> Iterator[None]:
             # A zone is read when it is first named: a few kilobytes, once.
             watched.can_block_in("zoneinfo/_tzpath.py", {"find_tzfile"})
             watched.can_block_in("zoneinfo/_common.py", {"load_tzdata", "load_data"})
+            # What has taken too long is told with the stacks of all threads.
+            watched.can_block_in("pytest_timeout.py", {"timeout_sigalrm"})
         _keep_what_os_supports(blockbuster)
         yield
 

@@ -46,6 +46,9 @@ def google_bucket(google_server: GoogleServer) -> str:
 
 
 class TestS3(ObjectStoreSuite):
+    # The other face goes over the server that checks signatures.
+    in_soak = "async"
+
     excused: ClassVar = {
         "test_a_reader_never_sees_a_torn_object": _RACES,
         "test_what_is_kept_is_never_of_another_write": _RACES,
@@ -88,6 +91,8 @@ class TestS3WithSignatures(ObjectStoreSuite):
 
 
 class TestAzure(ObjectStoreSuite):
+    in_soak = "async"
+
     @pytest.fixture
     def make_store(
         self, azure_server: AzureServer, azure_container: str, monkeypatch: pytest.MonkeyPatch
@@ -97,6 +102,8 @@ class TestAzure(ObjectStoreSuite):
 
 
 class TestGoogle(ObjectStoreSuite):
+    in_soak = "blocking"
+
     excused: ClassVar = {
         "test_pages_of_any_length_make_up_one_level": _PAGES,
         "test_pages_of_one_level_go_past_what_is_kept_beside": _PAGES,

@@ -11,6 +11,8 @@ from records.delta.opening import settings_in
 
 
 class TestDelta(RecordStoreSuite):
+    every = 2  # each search reads files: each face asks one half of them
+
     @pytest.fixture
     def make_store(self, tmp_path: Path) -> MakeRecords:
         settings = settings_in(tmp_path)

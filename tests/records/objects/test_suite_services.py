@@ -88,6 +88,9 @@ class ServiceSuite(RecordStoreSuite):
 
 
 class TestOnS3(ServiceSuite):
+    # The other face goes over the server that checks signatures.
+    in_soak = "async"
+
     @pytest.fixture
     def make_store(
         self, s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
@@ -96,6 +99,7 @@ class TestOnS3(ServiceSuite):
 
 
 class TestOnS3WithSignatures(ServiceSuite):
+    in_soak = "blocking"
     large = 1100  # more than a page of a listing, and than a batch of deletes
 
     @pytest.fixture
@@ -106,6 +110,8 @@ class TestOnS3WithSignatures(ServiceSuite):
 
 
 class TestOnAzure(ServiceSuite):
+    in_soak = "async"
+
     @pytest.fixture
     def make_store(
         self, azure_server: AzureServer, azure_container: str, monkeypatch: pytest.MonkeyPatch
@@ -115,6 +121,8 @@ class TestOnAzure(ServiceSuite):
 
 
 class TestOnGoogle(ServiceSuite):
+    in_soak = "blocking"
+
     @pytest.fixture
     def make_store(
         self, google_server: GoogleServer, google_bucket: str, monkeypatch: pytest.MonkeyPatch
