@@ -153,22 +153,15 @@ sys.exit(main(["db", "compact", sys.argv[1]]))
 
 
 def test_ctrl_c_ends_it_at_once_and_the_table_is_as_it_was(place: str, here: Path) -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-c", _INTERRUPTED, place],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    assert child.stderr is not None
-    assert child.stdin is not None
-    assert child.stdout.readline() == "committing\n"
-    os.kill(child.pid, signal.SIGINT)
-    assert child.wait(60) == 130
-    assert "interrupted" in child.stderr.read()
-    for stream in (child.stdin, child.stdout, child.stderr):
-        stream.close()
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", _INTERRUPTED, place]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        assert child.stdout.readline() == "committing\n"
+        os.kill(child.pid, signal.SIGINT)
+        assert child.wait(60) == 130
+        assert "interrupted" in child.stderr.read()
     assert records_at(place) == ["r0", "r1", "r2"]
     assert DeltaTable(here / "table").version() == 2
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -37,17 +38,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("hostile")
 
 
-@pytest.fixture(scope="module")
-def url(folder: Path) -> Iterator[httpx.URL]:
-    """The address of a server without patience."""
+@contextmanager
+def serving(folder: Path, config: ServerConfig) -> Iterator[httpx.URL]:
+    """Serve objects and records; gives the address."""
     app = create_fastapi_app(
         InMemoryAdapter(),
         data_store=holdall.open_async(folder.as_uri()),
         database=holdall.open_database_async("memory://"),
-        config=ServerConfig(body_timeout=PATIENCE),
+        config=config,
     )
     with listening(app, http=protocol()) as at:
         yield httpx.URL(at)
+
+
+@pytest.fixture(scope="module")
+def url(folder: Path) -> Iterator[httpx.URL]:
+    """The address of a server."""
+    with serving(folder, ServerConfig()) as at:
+        yield at
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.URL]:
+    """The address of a server without patience, also with a client that is only slow."""
+    with serving(tmp_path_factory.mktemp("hasty"), ServerConfig(body_timeout=PATIENCE)) as at:
+        yield at
 
 
 def begun(url: httpx.URL, line: str, headers: str, body: bytes) -> socket.socket:
@@ -60,8 +75,8 @@ def begun(url: httpx.URL, line: str, headers: str, body: bytes) -> socket.socket
 
 @pytest.mark.parametrize(("line", "headers"), WRITES)
 @pytest.mark.parametrize("body", [b"", b'{"id":"a","fields":{}}\n{'])
-def test_a_body_that_stops_is_408(url: httpx.URL, line: str, headers: str, body: bytes) -> None:
-    with begun(url, line, headers, body) as sock:
+def test_a_body_that_stops_is_408(hasty: httpx.URL, line: str, headers: str, body: bytes) -> None:
+    with begun(hasty, line, headers, body) as sock:
         assert sock.recv(65_536).startswith(b"HTTP/1.1 408 ")
 
 
@@ -132,14 +147,14 @@ def test_many_connections_that_ask_nothing_stop_nobody(url: httpx.URL) -> None:
             sock.close()
 
 
-def test_many_bodies_that_do_not_come_stop_nobody(url: httpx.URL) -> None:
+def test_many_bodies_that_do_not_come_stop_nobody(hasty: httpx.URL) -> None:
     async def all_of_them() -> int:
         head = b"PUT /objects/many HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
-        opened = [await asyncio.open_connection(url.host, url.port) for _ in range(200)]
+        opened = [await asyncio.open_connection(hasty.host, hasty.port) for _ in range(200)]
         for _, writer in opened:
             writer.write(head)
         async with httpx.AsyncClient(timeout=60) as client:
-            answer = await client.get(url.join("/records:count"))
+            answer = await client.get(hasty.join("/records:count"))
         for _, writer in opened:
             writer.close()
         return answer.status_code

@@ -128,8 +128,11 @@ def test_who_takes_a_little_is_slow_and_not_cut(before: int, now: int, stalled: 
 
 @pytest.fixture
 def patient(serve: Serve, stores: dict[str, Any]) -> str:
-    """The address of a server under any uvicorn, which gives up by itself."""
-    ask = serve(config=ServerConfig(body_timeout=PATIENCE), **stores)
+    """The address of a server under any uvicorn, which gives up by itself.
+
+    Bodies have that long to come, too, also on a machine that does ten other things.
+    """
+    ask = serve(config=ServerConfig(body_timeout=3 * PATIENCE), **stores)
     return str(ask.client.base_url)
 
 

@@ -114,7 +114,8 @@ def slow_client(url: str) -> Any:
 
 def test_a_client_that_does_not_read_is_cut_and_others_are_told() -> None:
     adapter = InMemoryAdapter(building())
-    config = ServerConfig(push_interval=0.01, send_timeout=0.2)
+    # Long enough for the one who reads, also where ten other programs want the processor.
+    config = ServerConfig(push_interval=0.01, send_timeout=0.5)
     app = create_fastapi_app(adapter, config=config)
     with (
         listening(app) as url,
@@ -183,11 +184,11 @@ def upgraded(url: str) -> socket.socket:
 def test_a_websocket_does_not_count_as_waiting_for_a_request() -> None:
     app = create_fastapi_app(InMemoryAdapter(building()))
     with (
-        listening(app, http=protocol(seconds=0.2, most=1)) as url,
+        listening(app, http=protocol(seconds=0.6, most=1)) as url,
         connect(url.replace("http", "ws") + "/ws") as client,
     ):
         parts = httpx.URL(url)
-        for _ in range(2):  # each goes after 0.2 seconds
+        for _ in range(2):  # each goes after 0.6 seconds
             with socket.create_connection((parts.host, parts.port or 0), timeout=30) as idle:
                 assert b" 408 " in idle.recv(65536)
         assert not Talking(client).grid("about").is_error

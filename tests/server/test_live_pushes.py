@@ -263,7 +263,7 @@ async def _filled(path: Path) -> None:
 
 
 def test_a_short_lease_is_kept_by_the_connection(talk: Talking, adapter: InMemoryAdapter) -> None:
-    answer = talk.grid("watchSub", sub("p1", lease=Number(1, "sec")))
+    answer = talk.grid("watchSub", sub("p1", lease=Number(10, "sec")))
     watch = str(answer.meta["watchId"])
     talk.grid("watchSub", sub("p2", watchId=watch))  # its answer comes after the first joined
     state, found = asyncio.run(Watches(adapter.stores[0]).followed({watch: 0}))

@@ -27,6 +27,7 @@ from holdall.server.observing.figures import Figures
 from server.asking import Asking, Login, users
 from server.conftest import Serve
 from server.listening import listening
+from server.processes import until
 
 PASSWORD = "correct horse"
 
@@ -211,7 +212,7 @@ def test_a_worker_takes_the_place_of_one_that_died(tmp_path: Path) -> None:
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
-    """The log so far, as it is written."""
+    """The log so far, as it is written: the line of a request comes after its answer."""
     caplog.set_level(logging.DEBUG)
 
     def made() -> list[dict[str, Any]]:
@@ -235,6 +236,7 @@ def test_no_secret_is_in_any_line(serve: Serve, lines: Callable[[], list[dict[st
     ask.get("read?filter=dis==%22hidden%22", authorization=f"Bearer {key}")
     ask.get("about", authorization=f"Bearer {key}x")
     ask.post("close", Grid([{"id": Ref("hidden")}]), authorization=bearer)
+    until(lambda: any(line.get("path") == "/api/close" for line in lines()))
     text = msgspec.json.encode(lines()).decode()
     assert len(lines()) > 8
     token = bearer.partition("=")[2]
@@ -246,6 +248,7 @@ def test_lines_have_the_number_of_their_worker(
     ask: Asking, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     ask.get("about")
+    until(lambda: bool(lines()))
     assert lines()[-1]["worker"] == 3
 
 

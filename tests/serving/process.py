@@ -14,7 +14,7 @@ from serving import tethered
 from serving.requiring import require_server
 
 HOST = "127.0.0.1"
-_SECONDS_TO_START = 30
+_SECONDS_TO_START = 75  # of the 120 that a test has: a busy machine may need half of them
 _SECONDS_TO_STOP = 5
 # Another process may take the free port before the server does.
 _ATTEMPTS = 3
@@ -56,7 +56,7 @@ def running(
         environment: Variables beside those that every program needs.
         port: Where it listens, as a former one did; a free port when None.
 
-    A server that does not answer within 30 s is a missing one, so the test is skipped or fails.
+    A server that does not answer within 75 s is a missing one, so the test is skipped or fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{name}.log"

@@ -352,9 +352,22 @@ def test_a_server_that_keeps_nothing_on_disk_is_warned_of_once(
     with caplog.at_level(logging.WARNING):
         drive(store.connect())
         drive(store.connect())
-    assert caplog.text.count("appendonly") == 2  # one message says it twice
+    assert caplog.text.count("keeps nothing on disk") == 1
     assert server.password not in caplog.text
     drive(store.close())
+
+
+def test_a_server_that_only_saves_now_and_then_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caches.redis(tmp_path) as server:
+        server.ask("CONFIG SET save '3600 1'")
+        store = opened(server, "saved")
+        with caplog.at_level(logging.WARNING):
+            drive(store.connect())
+        drive(store.close())
+        server.ask("CONFIG SET save ''")
+    assert caplog.text.count("all since its last save is gone") == 1
 
 
 def test_a_server_that_keeps_all_is_not_warned_of(
@@ -365,7 +378,7 @@ def test_a_server_that_keeps_all_is_not_warned_of(
         with caplog.at_level(logging.WARNING):
             drive(store.connect())
         drive(store.close())
-    assert caplog.text == ""
+    assert [one.getMessage() for one in caplog.records if one.name.startswith("holdall")] == []
 
 
 def test_a_store_that_was_closed_says_so_and_opens_again(store: RedisEntities) -> None:

@@ -131,7 +131,7 @@ def agree(
         drive(one.close())
 
 
-@settings(max_examples=100, suppress_health_check=QUIET, deadline=None)
+@settings(max_examples=40, suppress_health_check=QUIET, deadline=None)
 @given(STEPS, SPANS, st.integers(0, 9), st.booleans())
 @example([("write", doubles({0: 0.0})), ("write", doubles({0: -0.0}))], Span(), 0, False)
 def test_a_history_holds_what_was_written_last(

@@ -103,7 +103,7 @@ def _exit_at_once(call: Callable[[], str], expected: str) -> None:
     """End the child, by a signal where it hangs."""
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(5)
+        signal.alarm(20)
         os._exit(0 if call() == expected else 1)
     finally:
         os._exit(2)

@@ -81,7 +81,7 @@ def test_a_body_that_is_dropped_is_closed(store: holdall.DataStore) -> None:
 
 async def closed(before: int) -> None:
     """Wait until no more descriptors are open; a thread may be about to drop its last task."""
-    for _ in range(100):
+    for _ in range(1500):
         if descriptors() <= before:
             return
         await asyncio.sleep(0.02)

@@ -5,6 +5,7 @@ import logging
 import re
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -58,21 +59,21 @@ def rogue() -> Iterator[Rogue]:
 
 
 @pytest.fixture(params=["s3", "az", "gs"])
-def store(request: pytest.FixtureRequest, rogue: Rogue) -> holdall.DataStore:
-    """Each kind of store, with the rogue behind it."""
+def place(request: pytest.FixtureRequest, rogue: Rogue) -> dict[str, Any]:
+    """Where each kind of store is, with the rogue behind it."""
     kinds: dict[str, dict[str, Any]] = {
         "s3": {"bucket": "b", "access_key": "id", "secret_key": _SECRET, "probe": False},
         "az": {"container": "b", "account_name": "acc", "account_key": "aHVudGVyMg=="},
         "gs": {"bucket": "b", "token": _SECRET},
     }
-    common = {
-        "type": request.param,
-        "endpoint": rogue.url,
-        "check": False,
-        "timeout": 0.5,
-        "layers": [],
-    }
-    return holdall.open({**common, **kinds[request.param]})
+    common = {"type": request.param, "endpoint": rogue.url, "check": False, "layers": []}
+    return {**common, **kinds[request.param]}
+
+
+@pytest.fixture
+def store(place: dict[str, Any]) -> holdall.DataStore:
+    """Each kind of store."""
+    return holdall.open(place)
 
 
 def _status(code: int, body: bytes = b"", **headers: str) -> Answer:
@@ -112,9 +113,9 @@ def test_a_busy_service_is_unavailable_and_asked_once(
         assert len(rogue.requests) == 1
 
 
-def test_a_service_that_is_silent_ends_by_the_setting(
-    store: holdall.DataStore, rogue: Rogue
-) -> None:
+def test_a_service_that_is_silent_ends_by_the_setting(place: dict[str, Any], rogue: Rogue) -> None:
+    store = holdall.open({**place, "timeout": 0.5})
+
     def wait(_: str, connection: socket.socket) -> None:
         rogue.released.wait(30)
 
@@ -190,6 +191,27 @@ def test_no_secret_is_shown(
     for text in shown:
         assert _SECRET not in text
         assert "aHVudGVyMg" not in text
+
+
+def test_a_signature_that_a_gateway_repeats_is_not_shown(rogue: Rogue) -> None:
+    def answer(first: str, connection: socket.socket) -> None:
+        line = first.strip().replace("&", "&amp;")
+        body = f"<Error><Code>X</Code><Message>bad {line}</Message></Error>".encode()
+        connection.sendall(b"HTTP/1.1 500 X\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    rogue.answer = answer
+    token = f"sv=2020&sp=rw&sig={_SECRET}%3D"
+    place = {"type": "az", "container": "b", "account_name": "acc", "sas_token": token}
+    store = holdall.open({**place, "endpoint": rogue.url, "check": False, "layers": []})
+    for call in (
+        lambda: store.read("a"),
+        lambda: store.write("a", b"data"),
+        lambda: list(store.list()),
+    ):
+        with pytest.raises(errors.Unavailable, match="sig=") as caught:
+            call()
+        assert _SECRET not in "".join(traceback.format_exception(caught.value))
+    assert any(_SECRET in line for line in rogue.requests)
 
 
 def test_a_server_that_ignores_conditions_is_found(rogue: Rogue) -> None:

@@ -20,7 +20,7 @@ from holdall.core.errors import HoldallError, PartialFailure, Unavailable
 warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads, which is the point
 settings = json.loads(sys.argv[1])
 BIG = bytes(range(251)) * 40_000
-AT_ONCE = 5  # seconds, for a machine that is busy; what hangs would hang for ever
+AT_ONCE = 30  # seconds, for a machine that is busy; what hangs would hang for ever
 
 def opened(**more):
     return holdall.open({**settings, **more})

@@ -232,7 +232,7 @@ def test_a_connection_that_the_server_closed_is_made_anew(
 def test_a_slow_server_is_a_timeout_that_names_the_setting(
     opened: Open, proxy: Proxy, others: Any
 ) -> None:
-    store = opened(port=proxy.port, timeout=timedelta(milliseconds=200))
+    store = opened(port=proxy.port, timeout=timedelta(seconds=1))
     store.write("a", b"data")
     proxy.answer = hold
     with pytest.raises(Timeout, match="'timeout'") as caught:
@@ -245,7 +245,7 @@ def test_a_slow_server_is_a_timeout_that_names_the_setting(
 def test_a_timeout_of_a_conditional_write_says_that_it_may_have_been_applied(
     opened: Open, proxy: Proxy
 ) -> None:
-    store = opened(port=proxy.port, timeout=timedelta(milliseconds=200))
+    store = opened(port=proxy.port, timeout=timedelta(seconds=1))
     store.write("a", b"data")
     proxy.answer = hold
     with pytest.raises(Timeout, match="may have been applied") as caught:

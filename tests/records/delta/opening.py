@@ -5,12 +5,18 @@ from typing import Any
 
 from holdall.core.runtime.blocking import BlockingRuntime
 from holdall.records.backends.delta import DeltaRecords, DeltaRecordSettings
+from holdall.records.backends.delta.faults import load_drivers
 from holdall.records.database import Database
 from holdall.records.record import Record
 
 
 def settings_in(folder: Path, **settings: Any) -> DeltaRecordSettings:
-    """Settings of a table in a folder."""
+    """Settings of a table in a folder.
+
+    The drivers are imported here: the first test of a process may open the table on a loop, and
+    what an import reads would count as what blocks it.
+    """
+    load_drivers()
     return DeltaRecordSettings(table=f"file://{folder}/table", **settings)
 
 
