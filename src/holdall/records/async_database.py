@@ -19,7 +19,7 @@ from holdall.records.paging import after, read_token, token_after
 from holdall.records.paths import parse_path
 from holdall.records.query import Query
 from holdall.records.record import Record
-from holdall.records.results import RecordPage
+from holdall.records.results import RecordPage, check_outage
 from holdall.records.stored import Found, Removal
 
 if TYPE_CHECKING:
@@ -162,8 +162,10 @@ class AsyncDatabase:
         return outcome
 
     async def exists(self, id: str) -> bool:  # noqa: A002
-        """Whether there is a record of this id."""
-        return (await self._store.get([fit_id(id, self.capabilities)]))[0] is not None
+        """Whether there is a record of this id, also one that is damaged or too large to read."""
+        rows = await self._store.get([fit_id(id, self.capabilities)])
+        check_outage(rows)
+        return rows[0] is not None
 
     async def _write(self, record: Record, mode: Mode, id: str | None = None) -> str:  # noqa: A002
         write = draft(record, mode, self.capabilities, id)
@@ -192,12 +194,15 @@ class AsyncDatabase:
         """Answer records in the order of their ids, None where there is none.
 
         Raises:
-            BatchFailed: Some cannot be read.
+            BatchFailed: Some cannot be read; its `results` have the others.
         """
         wanted = [fit_id(one, self.capabilities) for one in ids]
-        rows = await self._store.get(wanted)
-        check_batch("cannot be read", rows)
-        return [None if row is None else shown(row) for row in rows]  # type: ignore[arg-type]
+        results: list[Any] = [
+            row if row is None or isinstance(row, HoldallError) else shown(row)
+            for row in await self._store.get(wanted)
+        ]
+        check_batch("cannot be read", results)
+        return results
 
     async def batch_delete(self, ids: Iterable[str]) -> list[bool]:
         """Delete records; answer for each, in order, whether there was one.

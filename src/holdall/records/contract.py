@@ -85,8 +85,8 @@ class RecordStore(ABC):
     async def get(self, ids: Sequence[str]) -> Sequence[Stored | HoldallError | None]:
         """Answer the records of these ids, in their order.
 
-        None where there is none, and an error in the place of a record that cannot be read.
-        An outage is raised.
+        None where there is none, and an error in the place of a record that cannot be read. What
+        fails as a whole is raised.
         """
 
     @abstractmethod

@@ -24,6 +24,7 @@ from holdall.records.migration_checks import (
 )
 from holdall.records.migration_results import MigrationFailure, MigrationReport
 from holdall.records.migration_writing import OUTAGES_IN_A_ROW, delete_each, is_outage, write_each
+from holdall.records.results import check_outage
 from holdall.records.stored import Found, Removal, Stored, Write, Written
 
 if TYPE_CHECKING:
@@ -123,7 +124,9 @@ class Migration:
         """
         if not self._options.delete_source and self._transform is None:
             return
-        held = (await self._target.get([row.id]))[0]
+        found = await self._target.get([row.id])
+        check_outage(found)
+        held = found[0]
         if isinstance(held, Stored) and held.version == row.version:
             raise one_database(self._source, self._target)
 
@@ -177,6 +180,7 @@ class Migration:
         if not items:
             return []
         held = await self._target.get([item.write.id for item in items if item.write is not None])
+        check_outage(held)
         for item, found in zip(items, held, strict=True):
             write = self._step(item, found, report)
             if write is not None:
@@ -230,6 +234,7 @@ class Migration:
         held: Sequence[Stored | HoldallError | None] = []
         if self._options.verify and written:
             held = await self._target.get([write.id for _, write, _ in written])
+            check_outage(held)
         for at, (item, write, outcome) in enumerate(written):
             error = difference(write, outcome, held[at]) if self._options.verify else None
             if error is not None:

@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from holdall.core.errors import (
     AlreadyExists,
+    Corrupt,
     HoldallError,
+    LimitExceeded,
     NotFound,
     PartialFailure,
     PreconditionFailed,
@@ -53,6 +55,13 @@ class BatchFailed(PartialFailure):
 
 class Undone(HoldallError):
     """Nothing was wrong with this one, and it was not written: another one of the batch failed."""
+
+
+def check_outage(results: Sequence[Any]) -> None:
+    """Raise what kept records from being read, unless they are damaged or too large themselves."""
+    for one in results:
+        if isinstance(one, HoldallError) and not isinstance(one, (Corrupt, LimitExceeded)):
+            raise one
 
 
 def undone(outcomes: Sequence[Any]) -> list[Any]:

@@ -1,5 +1,6 @@
 """Tables that other programs read, write and made."""
 
+import json
 import shutil
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -315,6 +316,22 @@ def test_a_table_without_ids_is_refused(tmp_path: Path) -> None:
     write_deltalake(tmp_path / "table", pa.table({"x": [1, 2]}))
     with pytest.raises(Unsupported, match="no column 'id'"):
         opened_in(tmp_path).all()
+
+
+def test_a_table_with_a_feature_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    DeltaTable.create(tmp_path / "table", pa.schema([("id", pa.string())]))
+    log = tmp_path / "table" / "_delta_log" / f"{0:020}.json"
+    future = ["futureFeature"]
+    protocol = {"minReaderVersion": 3, "minWriterVersion": 7}
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for line in lines:
+        if "protocol" in line:
+            line["protocol"] = {**protocol, "readerFeatures": future, "writerFeatures": future}
+    log.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    db = opened_in(tmp_path)
+    for call in (db.all, lambda: db.create(Record({}, id="a"))):
+        with pytest.raises(Unsupported, match="futureFeature"):
+            call()
 
 
 def test_a_table_with_deletion_vectors_is_refused(tmp_path: Path) -> None:

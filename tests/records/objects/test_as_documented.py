@@ -11,6 +11,7 @@ import pytest
 import holdall
 from holdall import Database, DatabaseFactory, Query, Record
 from holdall.core.errors import PermissionDenied
+from holdall.records.results import BatchFailed
 from holdall.records.s3 import S3Database
 
 if TYPE_CHECKING:
@@ -159,6 +160,9 @@ def test_an_archived_record_is_an_error_that_names_the_restore(config: dict[str,
     with pytest.raises(PermissionDenied, match="restore"):  # one alone is told as it is
         reader.search(Query().filter("name", "=", "Bob"))
     assert reader.read("b") is not None
+    with pytest.raises(BatchFailed, match="restore") as caught:
+        reader.batch_read(["a", "b", "c"])
+    assert [type(one) for one in caught.value.results] == [PermissionDenied, Record, type(None)]
 
 
 def test_a_file_with_variables(

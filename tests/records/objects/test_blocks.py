@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from holdall.core.reference import Reference
+from holdall.core.runtime.blocking import BlockingRuntime
 from holdall.records.backends.objects import ObjectRecords, ObjectRecordSettings
 from holdall.records.backends.objects.blocks import Block, Reading
 from holdall.records.backends.objects.bodies import Held, body_of, packable, row_of

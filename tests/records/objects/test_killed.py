@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,19 +47,40 @@ for turn in range(1, 10_000):
 """
 
 
-@pytest.mark.parametrize("lines", [2, 3, 5, 8])
-def test_what_a_killed_process_leaves_is_whole(tmp_path: Path, lines: int) -> None:
-    place = str(tmp_path / "records")
+def _kill(place: str, lines: int, further: int = 0) -> None:
+    """Kill a process after some lines, and as long as so many looks at its folder take."""
     with subprocess.Popen(
         [sys.executable, "-c", _CHILD, place], stdout=subprocess.PIPE, text=True
     ) as child:
         assert child.stdout is not None
         for _ in range(lines):
             child.stdout.readline()
+        for _ in range(further):
+            os.stat(place)
         child.kill()
+
+
+def _check(place: str) -> None:
     settings = FileRecordSettings(path=place, durable=False)
     for _ in range(2):
         db = Database(FileRecords.open(settings, BlockingRuntime()))
         found = db.search(Query().sort("n"))
         assert [one.fields["n"] for one in found] == list(range(80))
         assert db.batch_read([f"{at:03}" for at in range(80)]) == found
+
+
+@pytest.mark.parametrize("lines", [2, 3, 5, 8])
+def test_what_a_killed_process_leaves_is_whole(tmp_path: Path, lines: int) -> None:
+    place = str(tmp_path / "records")
+    _kill(place, lines)
+    _check(place)
+
+
+@pytest.mark.soak
+def test_what_300_killed_processes_leave_is_whole(tmp_path: Path) -> None:
+    random = Random(5)
+    for turn in range(300):
+        # Each goes on in what some before it left.
+        place = str(tmp_path / f"records{turn // 10}")
+        _kill(place, random.randint(2, 8), random.randrange(20_000))
+        _check(place)

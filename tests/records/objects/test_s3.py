@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
-from holdall.core.errors import InvalidConfig
+from holdall.core.errors import Corrupt, InvalidConfig
 from holdall.core.runtime.blocking import BlockingRuntime
 from holdall.core.secrets import Secret
 from holdall.records.backends.objects import (
@@ -85,6 +85,38 @@ def test_the_objects_are_where_its_page_says(config: dict[str, Any], s3_server: 
     tags = {one["Key"]: one["Value"] for one in client.get_object_tagging(**where)["TagSet"]}
     assert set(tags) == {"id", "created_at", "updated_at", "created_by", "version", "department"}
     assert tags["department"] == "Engineering"
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/json"])
+def test_an_object_of_another_program_is_passed_over(
+    config: dict[str, Any], s3_server: S3Server, content_type: str | None
+) -> None:
+    db = S3Database.from_config(config)
+    db.create(Record({"id": "a", "x": 1}))
+    said = {} if content_type is None else {"ContentType": content_type}
+    key = "app/records/junk.json"
+    s3_server.client().put_object(Bucket=config["bucket"], Key=key, Body=b"hello", **said)
+    query = Query().filter("x", "=", 1)
+    assert [one.id for one in db.search(query)] == ["a"]
+    assert [one.id for one in db.stream_read()] == ["a"]
+    assert db.count(query) == 1
+
+
+def test_a_record_that_somebody_damaged_is_an_error(
+    config: dict[str, Any], s3_server: S3Server
+) -> None:
+    db = S3Database.from_config(config)
+    db.create(Record({"id": "a", "x": 1}))
+    client, where = s3_server.client(), {"Bucket": config["bucket"], "Key": "app/records/a.json"}
+    tags = client.get_object_tagging(**where)["TagSet"]
+    client.put_object(
+        **where,
+        Body=b"hello",
+        ContentType="application/json",
+        Tagging="&".join(f"{one['Key']}={one['Value']}" for one in tags),
+    )
+    with pytest.raises(Corrupt, match=r"a\.json"):
+        db.all()
 
 
 def test_a_large_record_goes_up_in_parts(config: dict[str, Any], s3_server: S3Server) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from holdall.core.errors import Corrupt, PartialFailure, PermissionDenied
+from holdall.core.errors import AlreadyExists, Corrupt, PartialFailure, PermissionDenied
 from holdall.records.query import F, Query
 from holdall.records.record import Record
 from holdall.testing.layers.faults import Fault, FaultRule
@@ -214,9 +214,113 @@ def test_what_is_no_record_is_passed_over_with_a_warning(
     assert objects.exists("notes.txt")
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"{}", b'{"id": "0001"}', b'{"id": "other", "fields": {}}', b"\xff"]
-)
+_REMAINS = [
+    b"",
+    b"\0" * 512,
+    b"{",
+    b'{"id":"00',
+    b'{"id":"0001","fie',
+    b'{"id": "0001"}',
+    b'{"id": "other", "fields": {}}',
+    b'{"fields": {"number": 3}}',
+    b'\xff\xff","fields":{"number":3}}',
+]
+_STRANGE = [b"hello", b"[]", b"{}", b"3", b"\xff", b"[" * 5000, b'{"id": 5, "name": "x"}', b"<a/>"]
+
+
+def _strew(place: Place, bodies: list[bytes], **options: Any) -> None:
+    for at, body in enumerate(bodies):
+        place.objects().write(f"strange{at}.json", body, **options)
+
+
+def test_objects_that_never_were_records_are_passed_over_with_a_warning(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.fill(40)
+    _strew(place, _STRANGE)
+    db = place.open().db
+    with caplog.at_level(logging.WARNING):
+        assert [one.id for one in db.search(_EVEN)] == [f"{at:04}" for at in range(38, -1, -2)]
+    (warning,) = caplog.records
+    assert warning.message == (
+        f"{place.url}: 8 objects are passed over, as they hold no records; "
+        "the first is 'strange0.json'"
+    )
+    assert len(db.all()) == len(list(db.stream_read(size=7))) == 40
+    assert db.count(_EVEN) == 20
+    assert db.group("half", number="count") == [
+        {"half": 0, "number": 20},
+        {"half": 1, "number": 20},
+    ]
+    assert db.search(Query().filter("id", "in", ["0001", "strange0"])) == [db.read("0001")]
+    assert db.first(Query().sort("id", "desc")) == db.read("0039")
+    page = db.page(Query().sort("id", "desc"), size=39)
+    assert len(db.page(Query().sort("id", "desc"), page.token, 39).records) == 1
+    assert len(caplog.records) == 1
+
+
+def test_an_object_that_is_no_record_is_read_once(place: Place) -> None:
+    place.fill(4)
+    _strew(place, [b"hello"])
+    reader = place.open()
+    assert reader.asked(lambda: reader.db.search(_EVEN)) == {"list": 1, "get": 5}
+    assert reader.asked(lambda: reader.db.search(_EVEN)) == {"list": 1}
+
+
+def test_an_object_that_is_no_record_becomes_one(place: Place) -> None:
+    _strew(place, [b"hello"])
+    db = place.open().db
+    assert db.all() == []
+    place.objects().write("strange0.json", b'{"id": "strange0", "fields": {"x": 1}}')
+    assert [one.fields for one in db.all()] == [{"x": 1}]
+
+
+def test_who_names_an_object_that_is_no_record_is_told(place: Place) -> None:
+    _strew(place, [b"hello"])
+    db = place.open().db
+    for call in (
+        lambda: db.read("strange0"),
+        lambda: db.update(Record({}, id="strange0")),
+        lambda: db.upsert(Record({}, id="strange0")),
+        lambda: db.patch("strange0", {"x": 1}),
+    ):
+        with pytest.raises(Corrupt, match=r"strange0\.json holds no record"):
+            call()
+    with pytest.raises(AlreadyExists):
+        db.create(Record({}, id="strange0"))
+    assert place.objects().read("strange0.json") == b"hello"
+
+
+@pytest.mark.parametrize("body", _STRANGE)
+@pytest.mark.parametrize("tagged", [True, False])
+def test_what_is_marked_as_a_record_and_holds_none_is_damaged(
+    place: Place, body: bytes, tagged: bool
+) -> None:
+    place.fill(3)
+    db = place.open(tags=tagged).db
+    # Where records have no tags, the content type alone leaves it in doubt.
+    tags = {"created_at": "2024-01-01T00:00:00.000000Z"} if tagged else {}
+    place.objects().write("0001.json", body, content_type="application/json", tags=tags)
+    with pytest.raises(Corrupt, match=r"0001\.json"):
+        db.all()
+
+
+@pytest.mark.parametrize("body", _STRANGE)
+def test_a_content_type_alone_makes_no_record(place: Place, body: bytes) -> None:
+    place.fill(3)
+    _strew(place, [body], content_type="application/json", tags={"id": "of another kind"})
+    assert len(place.open().db.all()) == 3
+
+
+def test_what_cannot_be_asked_for_its_tags_counts_as_damaged(place: Place) -> None:
+    place.fill(3)
+    _strew(place, [b"hello"], content_type="application/json")
+    refused = FaultRule(fault=Fault(error=PermissionDenied), operation="head", times=None)
+    with pytest.raises(Corrupt, match="strange0"):
+        place.open([refused]).db.all()
+
+
+@pytest.mark.parametrize("body", _REMAINS)
 def test_a_damaged_record_is_an_error_that_names_it(place: Place, body: bytes) -> None:
     place.fill(3)
     db = place.open().db
@@ -234,7 +338,7 @@ def test_a_search_names_all_records_that_it_cannot_read(place: Place) -> None:
     place.fill(60)
     db = place.open().db
     for at in (3, 40):
-        place.objects().write(f"{at:04}.json", b"damaged")
+        place.objects().write(f"{at:04}.json", b'{"id":"damaged"')
     with pytest.raises(Corrupt) as caught:
         db.search(_EVEN)
     assert isinstance(caught.value, PartialFailure)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import pytest
 
 from holdall.core.errors import (
     AlreadyExists,
+    HoldallError,
     InvalidConfig,
     InvalidKey,
     LimitExceeded,
@@ -257,23 +258,52 @@ def test_many_are_deleted_by_few_requests(place: Place) -> None:
     assert process.db.count() == 100
 
 
-def test_many_that_a_search_saw_are_deleted_by_one_request(place: Place) -> None:
-    place.fill(300)
+def test_many_among_more_are_looked_for_where_they_are(place: Place) -> None:
+    place.fill(3000)
+    process = place.open()
+    ids = [f"{at:04}" for at in range(2500, 2700)]
+    assert process.asked(lambda: process.db.batch_delete(ids)) == {"list": 1, "delete": 1}
+    assert process.db.batch_delete(ids) == [False] * 200
+    assert process.db.count() == 2800
+
+
+def test_a_delete_of_many_that_a_search_saw_tells_what_others_deleted(place: Place) -> None:
+    place.fill(100)
     process = place.open()
     process.db.all()
-    ids = [f"{at:04}" for at in range(200)]
-    assert process.asked(lambda: process.db.batch_delete(ids)) == {"delete": 1}
-    assert process.db.batch_delete(ids) == [False] * 200
-    assert len(process.db.all()) == 100
-
-
-def test_without_time_to_live_many_are_looked_for(place: Place) -> None:
-    place.fill(100)
-    process = place.open(cache_ttl=timedelta(0))
-    process.db.all()
-    place.open().db.delete("0000")
+    place.open().db.delete("0003")
     ids = [f"{at:04}" for at in range(100)]
-    assert process.db.batch_delete(ids) == [False] + [True] * 99
+    assert process.db.batch_delete(ids) == [at != 3 for at in range(100)]
+
+
+def test_a_batch_read_says_of_each_what_came_of_it(place: Place) -> None:
+    place.fill(2)
+    process = place.open(
+        [FaultRule(fault=Fault(error=Unavailable), operation="get", key="0001.json", times=None)]
+    )
+    with pytest.raises(BatchFailed, match="1 of 3 records cannot be read") as caught:
+        process.db.batch_read(["0000", "0001", "none"])
+    read, failed, missing = caught.value.results
+    assert read == place.open().db.read("0000")
+    assert type(failed) is Unavailable
+    assert missing is None
+
+
+@pytest.mark.parametrize("error", [Unavailable, PermissionDenied])
+def test_whether_there_is_a_record_is_unknown_in_an_outage(
+    place: Place, error: type[HoldallError]
+) -> None:
+    place.fill(1)
+    process = place.open([FaultRule(fault=Fault(error=error), operation="get", times=None)])
+    with pytest.raises(error):
+        process.db.exists("0000")
+
+
+def test_a_record_that_cannot_be_read_is_there(place: Place) -> None:
+    place.fill(1)
+    assert place.open(max_record=1024).db.exists("0000")
+    place.objects().write("0000.json", b"")
+    assert place.open().db.exists("0000")
 
 
 def test_few_among_many_are_asked_for_each(place: Place) -> None:

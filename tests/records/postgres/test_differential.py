@@ -94,6 +94,15 @@ def test_rows_that_come_through_a_cursor_are_found_as_in_memory(
         _compare(db, rows, asked)
 
 
+@pytest.mark.soak
+@settings(max_examples=2_500, suppress_health_check=list(HealthCheck))
+@given(plain_rows | any_rows, st.lists(queries, min_size=4, max_size=6))
+def test_10_000_queries_find_what_they_find_in_memory(
+    db: Database, rows: dict[str, dict[str, Any]], asked: list[Query]
+) -> None:
+    _compare(db, rows, asked)
+
+
 def test_the_database_answers_what_memory_answers(options: dict[str, Any]) -> None:
     number = count()
     place = uuid4().hex

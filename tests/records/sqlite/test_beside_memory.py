@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdall.core.errors import Unsupported
@@ -42,13 +43,24 @@ def assert_same(ours: Sequence[Stored], theirs: Sequence[Stored]) -> None:
         assert repr(one) == repr(other)
 
 
-@given(st.lists(writes, max_size=8), st.lists(predicates, min_size=1, max_size=5))
-def test_conditions_mean_the_same_rows(rows: list[Write], wanted: list[Node]) -> None:
+def _agree(rows: list[Write], wanted: list[Node]) -> None:
     with both(rows) as (sqlite, memory):
         for predicate in wanted:
             found = Found(predicate)
             assert_same(drive(sqlite.find(found)), drive(memory.find(found)))
             assert drive(sqlite.count(predicate)) == drive(memory.count(predicate))
+
+
+@given(st.lists(writes, max_size=8), st.lists(predicates, min_size=1, max_size=5))
+def test_conditions_mean_the_same_rows(rows: list[Write], wanted: list[Node]) -> None:
+    _agree(rows, wanted)
+
+
+@pytest.mark.soak
+@settings(max_examples=2_500, suppress_health_check=list(HealthCheck))
+@given(st.lists(writes, max_size=8), st.lists(predicates, min_size=4, max_size=6))
+def test_10_000_conditions_mean_the_same_rows(rows: list[Write], wanted: list[Node]) -> None:
+    _agree(rows, wanted)
 
 
 @given(

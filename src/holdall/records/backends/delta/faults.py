@@ -45,6 +45,9 @@ _TOLD: tuple[tuple[str, type[HoldallError]], ...] = (
     ("No space left", LimitExceeded),
 )
 
+# What it tells of a table that needs more than the driver knows; the feature stands behind it.
+_UNSUPPORTED: Final = "Kernel error: Unsupported:"
+
 # What it tells of a file that is gone, and of one that holds something else than was written.
 _GONE: Final = ("No such file or directory", "Path does not exist", "NoSuchKey")
 _DAMAGED: Final = (
@@ -118,11 +121,13 @@ def translate(error: BaseException, settings: DeltaRecordSettings) -> HoldallErr
     message = f"{address}: {_shown(error, settings)}"
     if isinstance(error, delta.TableNotFoundError):
         return NotFound(message, reference=address)
-    if isinstance(error, (delta.DeltaProtocolError, delta.SchemaMismatchError)):
+    text = str(error)
+    if isinstance(error, (delta.DeltaProtocolError, delta.SchemaMismatchError)) or (
+        isinstance(error, delta.DeltaError) and _UNSUPPORTED in text
+    ):
         return Unsupported(message)
     if isinstance(error, duckdb.OutOfMemoryException):
         return LimitExceeded(message, reference=address)
-    text = str(error)
     for told, kind in _TOLD:
         if told in text:
             return kind(message, reference=address)

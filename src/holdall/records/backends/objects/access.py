@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
-from holdall.core.errors import Corrupt, LimitExceeded, NotFound, PreconditionFailed
-from holdall.objects.options import GetOptions, ListOptions
-from holdall.records.backends.objects.bodies import Held, row_of
+from holdall.core.errors import (
+    Corrupt,
+    HoldallError,
+    LimitExceeded,
+    NotFound,
+    PreconditionFailed,
+)
+from holdall.objects.options import GET, HeadOptions, ListOptions
+from holdall.records.backends.objects.bodies import (
+    CONTENT_TYPE,
+    Held,
+    NoRecord,
+    is_like_record,
+    row_of,
+)
 from holdall.records.backends.objects.keys import BEHIND_FRONT, name_of
 
 if TYPE_CHECKING:
@@ -22,6 +36,11 @@ if TYPE_CHECKING:
     from holdall.records.backends.objects.shelf import Shelf
     from holdall.records.stored import Stored
 
+_log = logging.getLogger("holdall.records")
+
+_TAGS = HeadOptions(tags=True)
+_OWN_TAG = "created_at"
+_MOST_PASSED = 10_000
 _LISTING = ListOptions(delimiter=True, etags=True)
 _READ_TRIES = 5
 _PIECE = 4
@@ -51,7 +70,11 @@ class Access:
         self.in_front = store.capabilities.remote
         self.behind = BEHIND_FRONT if self.in_front else ""
         self.shelf = shelf
-        self._options = GetOptions(max_size=settings.max_record)
+        self._child = store.root.children(store.root.child)
+        # The etags of objects that are none of records, by id, and those nobody was told of yet.
+        self._passed: dict[str, str] = {}
+        self._untold: list[str] = []
+        self._guard = threading.Lock()
 
     def ref(self, id: str) -> Reference:  # noqa: A002
         """The address of a record's object.
@@ -59,24 +82,28 @@ class Access:
         Raises:
             InvalidKey: The store cannot hold it; names the limit.
         """
-        return self.store.root.child(name_of(id))
+        return self._child(name_of(id))
 
     async def held(self, id: str) -> Held | None:  # noqa: A002
         """Read the object of a record; None when there is none."""
-        ref = self.ref(id)
+        ref, most = self.ref(id), self.settings.max_record
         for _ in range(_READ_TRIES):
             try:
-                stream = await self.store.get(ref, self._options)
-                meta, body = stream.meta, await stream.read_all()
+                stream = await self.store.get(ref, GET)
+                meta = stream.meta
+                if meta.size > most:
+                    await stream.close()
+                    raise LimitExceeded(
+                        f"{ref}: {meta.size} bytes, and the setting 'max_record' of the database "
+                        f"allows {most}",
+                        reference=ref,
+                    )
+                body = await stream.read_all()
             except NotFound:
                 self.shelf.drop(id)
                 return None
             except PreconditionFailed:
                 continue  # another writer came between the parts of a large one
-            except LimitExceeded as error:
-                raise LimitExceeded(
-                    f"{error}; the setting 'max_record' of the database says so", reference=ref
-                ) from error
             held = held_of(meta, body)
             if self.shelf.active:
                 self.shelf.keep(id, held)
@@ -89,10 +116,59 @@ class Access:
         """Read a record; None when there is none.
 
         Raises:
-            Corrupt: Its object holds no record.
+            NoRecord: Its object never held a record.
+            Corrupt: Its object holds none.
         """
         held = await self.held(id)
-        return None if held is None else row_of(id, held, self.ref)
+        if held is None:
+            return None
+        try:
+            return row_of(id, held, self.ref)
+        except Corrupt as error:
+            judged = await self.judged(id, held, error)
+            if judged is error:
+                raise
+            raise judged from error
+
+    async def judged(self, id: str, held: Held, error: HoldallError) -> HoldallError:  # noqa: A002
+        """Why an object cannot be read: `NoRecord` where it never was a record, else this error.
+
+        Records are written with a content type, and where there are tags with one that nobody else
+        has. What has both, or what remains of a record in it, is a damaged one. So is what cannot
+        be told.
+        """
+        if self._passed.get(id) == held.etag:
+            return NoRecord(str(error), reference=error.reference)
+        can = self.store.capabilities
+        if not can.content_type or is_like_record(id, held.body):
+            return error
+        if held.typed:
+            if not (can.tags and self.settings.tags):
+                return error
+            try:
+                meta = await self.store.head(self.ref(id), _TAGS)
+            except HoldallError:
+                return error
+            if meta.etag != held.etag or meta.tags is None or _OWN_TAG in meta.tags:
+                return error
+        with self._guard:
+            if len(self._passed) >= _MOST_PASSED:
+                self._passed.clear()
+            self._passed[id] = held.etag
+            self._untold.append(id)
+        return NoRecord(str(error), reference=error.reference)
+
+    def tell_passed(self) -> None:
+        """Warn of objects that turned out to be none of records, of each once."""
+        with self._guard:
+            untold, self._untold = self._untold, []
+        if untold:
+            _log.warning(
+                "%s: %d objects are passed over, as they hold no records; the first is %r",
+                self.store.root,
+                len(untold),
+                name_of(min(untold)),
+            )
 
     async def pages(self, after: str = "") -> AsyncIterator[Page]:
         """List what lies right under the root, with etags.
@@ -117,7 +193,7 @@ def held_of(meta: ObjectMeta, body: bytes) -> Held:
     """
     if not meta.etag:
         raise Corrupt(f"{meta.ref}: the store answers no etag", reference=meta.ref)
-    return Held(meta.etag, meta.modified_ns, body)
+    return Held(meta.etag, meta.modified_ns, body, meta.content_type == CONTENT_TYPE)
 
 
 def pieces_of(items: Sequence[T], workers: int) -> list[Sequence[T]]:

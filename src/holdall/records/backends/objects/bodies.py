@@ -39,6 +39,10 @@ _TAG = re.compile(r"[A-Za-z0-9+\-./:=_](?:[A-Za-z0-9 +\-./:=_]*[A-Za-z0-9+\-./:=
 _SCALARS = (str, int, float, Decimal, UUID, datetime, date)
 
 
+# How the objects begin that are written here, and those of most others.
+_BEGIN = re.compile(rb"\s*\{\s*\"id\"\s*:")
+_NAMED = b'"fields"'
+
 _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
@@ -62,11 +66,17 @@ class Held(msgspec.Struct, frozen=True, gc=False):
         etag: Of the answer that it came with.
         modified_ns: When the store says that it was written, in nanoseconds since 1970 UTC.
         body: Its bytes.
+        typed: Whether it has the content type that records are written with.
     """
 
     etag: str
     modified_ns: int
     body: bytes
+    typed: bool = True
+
+
+class NoRecord(Corrupt):
+    """What an object with the name of a record holds is none, and never was."""
 
 
 def body_of(write: Write, created: str, updated: str, token: str) -> bytes:
@@ -143,6 +153,17 @@ def _moments(whole: _Body, held: Held) -> tuple[datetime, datetime]:
         updated = _moment(updated, held)
         created = updated if created is None else _moment(created, held)
     return created, updated
+
+
+def is_like_record(id: str, body: bytes) -> bool:  # noqa: A002
+    """Whether bytes that hold no record may be what is left of one: in doubt they are."""
+    if not body.strip(b"\0 \t\r\n") or body.startswith(b"\0"):
+        return True  # what a disk leaves that lost power
+    try:
+        whole = msgspec.json.decode(body)
+    except _UNREADABLE:
+        return _NAMED in body or bool(_BEGIN.match(body)) or b'{"id":'.startswith(body)
+    return isinstance(whole, dict) and ("fields" in whole or whole.get("id") == id)
 
 
 def is_write(body: bytes, token: str) -> bool:

@@ -28,7 +28,7 @@ class Remover:
 
     Args:
         access: Knows the store.
-        lister: Knows when it was listed last.
+        lister: Forgets how many there were.
     """
 
     def __init__(self, access: Access, lister: Lister) -> None:
@@ -127,44 +127,43 @@ class Remover:
             self._forget([id_])
 
     def _forget(self, ids: Sequence[str]) -> None:
-        self._lister.note_deleted(ids)
+        self._lister.forget()
         for id_ in ids:
             self._access.shelf.drop(id_)
 
     async def _there(self, ids: list[str]) -> dict[str, bool | HoldallError]:
         """Say of each id whether there is a record.
 
-        Of many, what a search saw within `cache_ttl` is taken for there, and needs no request.
-        A page of the listing may answer for a thousand others, a question only for one: they are
-        first looked for in some pages, and asked for when they come later in the listing.
+        A page of the listing may answer for a thousand of them, a question only for one: many are
+        first looked for in some pages, and asked for when they come later in the listing. Where
+        the store can, these pages begin before the first one, and end behind the last one.
         """
-        known = self._lister.seen(ids) if len(ids) > _QUESTIONS_A_PAGE else set()
         outcomes: dict[str, bool | HoldallError] = {}
         names: dict[str, str] = {}
         for id_ in ids:
-            if id_ in known:
-                outcomes[id_] = True
-                continue
             try:
                 names[self._access.ref(id_).name] = id_
             except HoldallError as error:
                 outcomes[id_] = error
-        ordered = self._access.store.capabilities.ordered
+        can = self._access.store.capabilities
         left = len(names) // _QUESTIONS_A_PAGE
         if left:
             found: set[str] = set()
             last: str | None = ""
-            async with closing(self._access.pages()) as pages:
+            end = max(names) if can.ordered else None
+            # The first of them without its last letter comes before it.
+            begin = min(names)[:-1] if can.ordered and can.seeks else ""
+            async with closing(self._access.pages(begin)) as pages:
                 async for page in pages:
                     left -= 1
                     found.update(meta.key for meta in page.objects)
                     seen = [page.objects[-1].key] if page.objects else []
                     seen += [f"{page.folders[-1]}/"] if page.folders else []
                     last = None if page.token is None else max(seen, default=last)
-                    if left == 0:
+                    if left == 0 or (end is not None and last is not None and last >= end):
                         break
             for name, id_ in list(names.items()):
-                if name in found or last is None or (ordered and name <= last):
+                if name in found or last is None or (can.ordered and name <= last):
                     outcomes[id_] = name in found
                     del names[name]
 

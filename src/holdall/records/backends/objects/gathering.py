@@ -13,7 +13,7 @@ from holdall.core.errors import (
     PermissionDenied,
 )
 from holdall.records.backends.objects.access import closing, pieces_of
-from holdall.records.backends.objects.bodies import Held, row_of
+from holdall.records.backends.objects.bodies import Held, NoRecord, row_of
 from holdall.records.backends.objects.snapshot import FEW_ROWS
 from holdall.records.predicate import ALL, compiled
 from holdall.records.stored import Stored, reader
@@ -122,22 +122,29 @@ class Gatherer:
         test: Callable[[Stored], bool] | None,
         unread: list[HoldallError],
     ) -> list[Stored | None]:
-        """Answer what is meant, in its place; add to `unread` why a record cannot be read."""
+        """Answer what is meant, in its place; add to `unread` why a record cannot be read.
+
+        What never was a record is passed over, with a warning.
+        """
         found = await self._access.runtime.call(self._decoded, None, chunk, test)
         rows: list[Stored | None] = []
-        for (id_, _, kept), row in zip(chunk, found, strict=True):
+        for (id_, held, kept), row in zip(chunk, found, strict=True):
             if not isinstance(row, HoldallError):
                 rows.append(row)
                 continue
             fresh: Stored | None = None
             try:
-                if not kept:
-                    raise row
+                why = await self._access.judged(id_, held, row) if isinstance(held, Held) else row
+                if not kept or isinstance(why, NoRecord):
+                    raise why
                 # It came from a snapshot that holds nonsense: the object itself decides.
                 fresh = await self._access.row(id_)
+            except NoRecord:
+                pass
             except (Corrupt, LimitExceeded, PermissionDenied) as error:
                 unread.append(error)
             rows.append(fresh if fresh is not None and (test is None or test(fresh)) else None)
+        self._access.tell_passed()
         return rows
 
     def _decoded(

@@ -15,7 +15,7 @@ from holdall.records.backends.objects.access import closing
 from holdall.records.backends.objects.ranges import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from holdall.records.backends.objects.access import Access
 
@@ -59,12 +59,9 @@ class Lister:
         self._guard = threading.Lock()
         self._number: int | None = None
         self._until = 0.0
-        self._recent_until = 0.0
         self._changes = 0
         self._told: tuple[int, str] = (0, "")
         self._last = Listing([], {})
-        # Ids that were deleted here, each with the number of that change.
-        self._deleted: dict[str, int] = {}
         self._cleared = 0
 
     async def list(self) -> Listing:
@@ -125,14 +122,6 @@ class Lister:
                 return number
         return len((await self.list()).ids)
 
-    def seen(self, ids: Iterable[str]) -> set[str]:
-        """Those of these ids that a listing within `cache_ttl` had, and that were left there."""
-        with self._guard:
-            if time.monotonic() >= self._recent_until:
-                return set()
-            etags, deleted = self._last.etags, self._deleted
-            return {id_ for id_ in ids if id_ in etags and id_ not in deleted}
-
     def forget(self) -> None:
         """Forget how many there were: something was written, or is about to be."""
         with self._guard:
@@ -145,15 +134,7 @@ class Lister:
             self._changes += 1
             self._cleared = self._changes
             self._number = None
-            self._recent_until = 0.0
             self._last = Listing([], {})
-
-    def note_deleted(self, ids: Iterable[str]) -> None:
-        """Note that these are not there any more, or may not be."""
-        with self._guard:
-            self._changes += 1
-            self._number = None
-            self._deleted.update(dict.fromkeys(ids, self._changes))
 
     def _note(self, before: int, began: float, listing: Listing) -> None:
         number = len(listing.etags)
@@ -161,8 +142,6 @@ class Lister:
             if before < self._cleared:
                 return
             self._last = listing
-            self._deleted = {id_: at for id_, at in self._deleted.items() if at > before}
-            self._recent_until = max(self._recent_until, began + self._keep_seconds)
             # What was written while it was listed may not be in it.
             if self._keep_seconds and self._changes == before:
                 self._number = number

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from holdall.core.errors import InvalidKey
 from holdall.records.backends.objects.access import closing
+from holdall.records.backends.objects.bodies import NoRecord
 from holdall.records.backends.objects.gathering import Gatherer
 from holdall.records.backends.objects.ids import named_ids, split
 from holdall.records.backends.objects.scanning import DamagedBlock, Scan, rows_of, tested
@@ -136,12 +137,14 @@ class Searcher:
         async def read(id_: str) -> Stored | None:
             try:
                 return await self._access.row(id_)
-            except InvalidKey:
-                return None  # the store cannot hold it, so it is not there
+            except (InvalidKey, NoRecord):
+                return None  # the store cannot hold it, so it is not there; or never was a record
 
         reading = self._access.runtime.map(read, ids, min(len(ids), self._access.workers))
         async with closing(reading) as found:
-            return [row async for row in found if row is not None and test(row)]
+            rows = [row async for row in found if row is not None and test(row)]
+        self._access.tell_passed()
+        return rows
 
     async def _first(self, listing: Listing, found: Found) -> list[Stored]:
         """The first rows of a search that sorts, or all of them."""

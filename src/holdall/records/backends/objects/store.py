@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 from msgspec.structs import replace
 
 from holdall.core.config import literal
-from holdall.core.errors import Corrupt, HoldallError, InvalidConfig, LimitExceeded, Unsupported
+from holdall.core.errors import HoldallError, InvalidConfig, Unsupported
 from holdall.core.reference import MAX_KEY_BYTES, MAX_SEGMENT_BYTES, Reference
 from holdall.objects.backends.cloud.settings import CloudSettings
 from holdall.objects.registry import REMOTE_LAYERS, plan_store
@@ -94,7 +94,7 @@ class RecordsOnStore(RecordStore):
     async def _row(self, id_: str) -> Stored | HoldallError | None:
         try:
             return await self._access.row(id_)
-        except (Corrupt, LimitExceeded) as error:
+        except HoldallError as error:  # of one object: the others are read
             return error
 
     async def put(self, writes: Sequence[Write]) -> Sequence[Outcome]:
