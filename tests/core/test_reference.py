@@ -423,6 +423,7 @@ def test_references_to_one_place_are_equal() -> None:
     one = Reference.parse("s3://a:b@bucket/key")
     other = Reference.parse("s3://bucket/key")
     assert one == other
+    assert not one != other  # noqa: SIM202 (asked by itself: it need not follow from ==)
     assert hash(one) == hash(other)
     assert len({one, other}) == 1
 

@@ -301,6 +301,10 @@ class Reference(Struct, frozen=True, eq=False, gc=False):
             return NotImplemented
         return self._identity() == other._identity()
 
+    def __ne__(self, other: object) -> bool:
+        # A Struct without equality has one of its own, which tells all objects apart.
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self._identity())
 
