@@ -165,8 +165,8 @@ def show(rows: list[tuple[str, str, str]], seconds: float) -> None:
     if plant := os.environ.get("HOLDALL_DEMO_PLANT"):
         holdall_command = os.path.join(os.path.dirname(sys.executable), "holdall")
         command = os.path.relpath(holdall_command)
-        print("The building was kept. Look at it, or serve it to any Haystack client and browser;")
-        print("the server prints its address, and once the password of the admin that it makes:")
+        print("The building was kept. Look at it, or serve it to any Haystack client and browser")
+        print("at http://127.0.0.1:8080/, with the password of the admin that is printed once:")
         print(f"   {command} hs nav {plant}")
         print(f"   HOLDALL_ADMIN=admin {command} serve {plant}")
 

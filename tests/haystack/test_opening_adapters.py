@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,26 @@ def test_an_address_of_postgresql_may_hold_settings(scheme: str) -> None:
     assert entities.settings.dsn.reveal() == "postgresql://me:secret@nowhere.invalid:1/plant"
     assert (entities.settings.schema, entities.settings.connections) == ("north", 3)
     assert "secret" not in repr(entities.settings)
+
+
+def test_an_address_of_postgresql_may_hold_parameters_of_libpq() -> None:
+    query = (
+        "application_name=plant%20one&schema=north&sslmode=require&connect_timeout=7&options=-c%20x"
+    )
+    (settings, _) = (
+        one.settings for one in holdall.open_adapter(f"timescale://h/p?{query}").stores
+    )
+    assert isinstance(settings, PostgresHaystackSettings)
+    assert settings.dsn is not None
+    assert settings.dsn.reveal() == (
+        "postgresql://h/p?application_name=plant%20one&sslmode=require&options=-c%20x"
+    )
+    assert (settings.schema, settings.connect_timeout) == ("north", timedelta(seconds=7))
+
+
+def test_a_parameter_of_postgresql_that_is_none_is_refused_with_its_neighbour() -> None:
+    with pytest.raises(InvalidConfig, match=r"shema.*schema"):
+        holdall.open_adapter("postgresql://h/p?application_name=plant&shema=north")
 
 
 @pytest.mark.parametrize("made", [TimescaleAdapter, partial(holdall.open_adapter, "timescale://")])

@@ -260,3 +260,42 @@ def test_a_request_that_was_begun_is_finished_before_the_end(started: Run) -> No
         sock.sendall(body)
         assert b" 200 " in sock.recv(1000)
     process.communicate(timeout=60)
+
+
+APPLICATION = """
+import holdall
+from holdall.server import create_fastapi_app
+app = create_fastapi_app(holdall.open_adapter({url!r}))
+"""
+
+
+def said_by(folder: Path, url: str) -> str:
+    """What uvicorn with two workers says until an application runs or is refused."""
+    (folder / "plant.py").write_text(APPLICATION.format(url=url))
+    command = [sys.executable, "-m", "uvicorn", "plant:app", "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--workers", "2"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "startup complete" in line or "startup failed" in line:
+                break
+        process.terminate()
+        process.stdout.read()
+    return said
+
+
+def test_several_workers_of_uvicorn_do_not_serve_what_is_in_memory(tmp_path: Path) -> None:
+    said = said_by(tmp_path, "memory://plant")
+    assert "the entities are in memory, and uvicorn runs 2 workers" in said
+    assert "startup failed" in said
+
+
+def test_several_workers_of_uvicorn_serve_a_file(tmp_path: Path) -> None:
+    assert "startup complete" in said_by(tmp_path, f"sqlite:///{tmp_path}/plant.db")

@@ -45,7 +45,7 @@ class InMemoryAdapter(HaystackAdapter):
             for at, entity in enumerate(listed(entities, "entities"))
         ]
         # Nothing in memory waits, so that it needs no event loop.
-        drive(self._arrays.put(taken))
+        drive(self._put(taken))
         return len(taken)
 
 

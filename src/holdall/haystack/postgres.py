@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from holdall.core.secrets import SecretSource
 
 VARIABLE: Final = "TIMESCALE_DSN"
+_OF_ADDRESS: Final = frozenset({"host", "port", "user", "password", "sslmode"})
+_OURS: Final = frozenset(PostgresHaystackSettings.__struct_fields__) - _OF_ADDRESS
 
 
 class TimescaleAdapter(HaystackAdapter):
@@ -65,17 +67,38 @@ class TimescaleAdapter(HaystackAdapter):
 def open_postgres(url: str) -> TimescaleAdapter:
     """Open `postgresql://user:password@host:port/database`, also `postgres://` or `timescale://`.
 
-    What stands behind a `?` are settings of `PostgresHaystackSettings`: `?schema=plant`. An
-    address with nothing behind `://` is that of the variable `TIMESCALE_DSN`.
+    What stands behind a `?` are settings of `PostgresHaystackSettings`: `?schema=plant`, and
+    parameters of libpq, such as `application_name=plant` or `sslrootcert=…`. An address with
+    nothing behind `://` is that of the variable `TIMESCALE_DSN`.
 
     Raises:
         InvalidConfig: A setting cannot be.
     """
     rest, _, query = url.partition("://")[2].partition("?")
-    named = literal(dict(parse_qsl(query, keep_blank_values=True)))
-    if "dsn" in named:
-        raise InvalidConfig("the setting 'dsn' says what the address says already")
+    named: dict[str, str] = {}
+    theirs: list[str] = []
+    for part in filter(None, query.split("&")):
+        ((name, value),) = parse_qsl(part, keep_blank_values=True)
+        if name == "dsn":
+            raise InvalidConfig("the setting 'dsn' says what the address says already")
+        if rest and name not in _OURS and name in _of_libpq():
+            theirs.append(part)
+        else:
+            # libpq has plain seconds.
+            seconds = name == "connect_timeout" and value.isdecimal()
+            named[name] = f"{value}s" if seconds else value
+    settings = literal(named)
     if not rest:
-        return TimescaleAdapter(**named)
+        return TimescaleAdapter(**settings)
     # As libpq has it, so that what is percent-encoded in a password means itself.
-    return TimescaleAdapter(Secret(f"postgresql://{rest}"), **named)
+    more = f"?{'&'.join(theirs)}" if theirs else ""
+    return TimescaleAdapter(Secret(f"postgresql://{rest}{more}"), **settings)
+
+
+def _of_libpq() -> frozenset[str]:
+    """The parameters that this libpq knows; none without its driver, which is told of later."""
+    try:
+        from psycopg.pq import Conninfo
+    except ImportError:
+        return frozenset()
+    return frozenset(one.keyword.decode() for one in Conninfo.get_defaults())

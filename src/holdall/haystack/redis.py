@@ -29,8 +29,9 @@ class RedisAdapter(HaystackAdapter):
     """Keeps entities, histories, watches and priority arrays on a Redis or Valkey server.
 
     Any number of processes may use them at once. What the server keeps of it when it ends is the
-    server's business: with `appendonly yes` and `appendfsync always` all that was answered, and
-    with neither `appendonly` nor `save` nothing, of which a warning in the log tells.
+    server's business: with `appendonly yes` and `appendfsync always` all that was answered, with
+    `save` alone what it saved last, and with neither nothing. A warning in the log tells of
+    `appendonly no`.
 
     Args:
         redis_url: `redis://[user:password@]host[:port][/database]`; `rediss://` speaks TLS. None

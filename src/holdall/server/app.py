@@ -16,6 +16,7 @@ from holdall.haystack.zones import zone
 from holdall.objects.async_data_store import AsyncDataStore
 from holdall.server.access import Door, Gate, first_admin
 from holdall.server.accounts.users import Users
+from holdall.server.alone import check_alone
 from holdall.server.config import ServerConfig
 from holdall.server.errors import HttpFault, fault_response
 from holdall.server.live.routes import add_live
@@ -72,7 +73,8 @@ def create_fastapi_app(
             none where that is not installed.
 
     Raises:
-        InvalidConfig: The storage is no adapter, or the others are not for asyncio.
+        InvalidConfig: The storage is no adapter, or the others are not for asyncio. When it
+            starts: the storage is in memory, and uvicorn runs several workers.
     """
     settings = ServerConfig() if config is None else config
     behind = storage_of(storage)
@@ -86,6 +88,7 @@ def create_fastapi_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        check_alone(storage)
         codecs()  # imported before somebody waits for one
         await to_thread.run_sync(zone, "New_York")  # the names of zones are a walk through files
         async with AsyncExitStack() as running:

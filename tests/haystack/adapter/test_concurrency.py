@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from array import array
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
 from holdall.core.errors import AlreadyExists, PreconditionFailed
+from holdall.core.secrets import Secret
 from holdall.haystack.kinds import MARKER, Number, Ref
 from holdall.haystack.memory import InMemoryAdapter
+from holdall.haystack.postgres import TimescaleAdapter
+from holdall.haystack.redis import RedisAdapter
 from holdall.haystack.sqlite import SqliteAdapter
 from holdall.haystack.stores.histories import Samples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
     from holdall.haystack.adapter.face import HaystackAdapter
@@ -46,6 +50,58 @@ def run(
         return asyncio.run(main())
 
     return run
+
+
+@pytest.fixture(params=["redis", "redis stack", "postgres"])
+def served(request: pytest.FixtureRequest) -> Iterator[HaystackAdapter]:
+    """An adapter of an empty place on a server."""
+    if request.param != "postgres":
+        name = "redis_server" if request.param == "redis" else "redis_stack_server"
+        yield RedisAdapter(request.getfixturevalue(name).url, prefix=uuid4().hex, timeout=300)
+        return
+    server = request.getfixturevalue("postgres_server")
+    database = request.getfixturevalue("postgres_database")
+    schema = f"crowd_{uuid4().hex}"
+    server.ask(f"CREATE SCHEMA {schema}", database)
+    # Whoever asks last waits for a connection until all the others were answered.
+    yield TimescaleAdapter(Secret(server.dsn(database)), schema=schema, timeout="5m")
+    server.ask(f"DROP SCHEMA {schema} CASCADE", database)
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("each", [25, pytest.param(MANY // 4, marks=pytest.mark.soak)])
+def test_many_reads_and_writes_of_a_server_at_once_lose_nothing(
+    served: HaystackAdapter, each: int
+) -> None:
+    async def create(at: int) -> None:
+        await served.create({"id": Ref(f"e{at}"), "made": Number(at)})
+
+    async def update(at: int) -> None:
+        await served.update(f"p{at % POINTS:02}", {f"t{at}": Number(at)})
+
+    async def write(at: int) -> None:
+        of, moments = f"p{at % POINTS:02}", array("q", [at * 1000, at * 1000 + 1])
+        await served.his_write(of, Samples(moments, array("d", [at, -at]), "kW"))
+        assert set(moments) <= set((await served.his_columns(of)).ts)
+
+    async def read(at: int) -> None:
+        (found,) = await served.read_by_ids([f"p{at % POINTS:02}"])
+        assert found is not None
+
+    async def main() -> None:
+        async with served:
+            await served.load(point(at) for at in range(POINTS))
+            steps = (create, update, write, read)
+            await asyncio.gather(*(step(at) for at in range(each) for step in steps))
+            assert len(await served.read("made")) == each
+            points = await served.read("point")
+            assert {tag for one in points for tag in one if tag[1:].isdigit()} == {
+                f"t{at}" for at in range(each)
+            }
+            histories = await served.his_read_many([f"p{at:02}" for at in range(POINTS)])
+            assert sum(map(len, histories.values())) == 2 * each
+
+    asyncio.run(main())
 
 
 def point(at: int) -> dict[str, Any]:

@@ -76,6 +76,27 @@ def test_a_table_with_samples_is_taken_over(postgres_schema: PostgresHaystackSet
     drive(store.close())
 
 
+def test_samples_that_were_taken_over_have_the_unit_of_their_point(
+    postgres_schema: PostgresHaystackSettings,
+) -> None:
+    ask(postgres_schema, "CREATE TABLE entities (id TEXT PRIMARY KEY, tags JSONB NOT NULL)")
+    ask(postgres_schema, "INSERT INTO entities VALUES "
+        """('a', '{"id":{"_kind":"ref","val":"a"},"kind":"Number","unit":"°C"}'), """
+        """('b', '{"id":{"_kind":"ref","val":"b"},"kind":"Number"}'), """
+        """('c', '{"id":{"_kind":"ref","val":"c"},"unit":"no unit!"}'), """
+        """('d', '{"id":{"_kind":"ref","val":"d"},"kind":"Bool","unit":"°C"}')""")  # fmt: skip
+    ask(postgres_schema, SEED)
+    ask(postgres_schema, "INSERT INTO history SELECT p, 'epoch', 1 FROM "
+        "unnest(ARRAY['a', 'b', 'c', 'd', 'e']) p")  # fmt: skip
+    ask(postgres_schema, "INSERT INTO history VALUES ('a', '1970-01-01 00:00:01Z', NULL)")
+    store = opened(postgres_schema)
+    read = drive(store.read(["a", "b", "c", "d", "e"]))
+    assert [[repr(one) for one in samples.kinds()] for samples in read] == [
+        ["Number(1.0, '°C')", "NA"], *[["Number(1.0)"]] * 4,
+    ]  # fmt: skip
+    drive(store.close())
+
+
 def test_of_samples_at_one_moment_the_last_one_is_taken_over(
     postgres_schema: PostgresHaystackSettings,
 ) -> None:

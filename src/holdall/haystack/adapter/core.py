@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self, final
 
 from holdall.core.errors import NotFound
 from holdall.haystack.adapter.arrays import PriorityArrays
+from holdall.haystack.adapter.leaving import Leaving
 from holdall.haystack.adapter.samples import Point
 from holdall.haystack.adapter.taking import plain_id, plain_ids
 from holdall.haystack.adapter.watching import Watches
@@ -35,6 +36,7 @@ class AdapterCore:
         self._entities = entities
         self._histories = histories
         self._arrays = PriorityArrays(entities)
+        self._leaving = Leaving(entities, histories)
         self._watches = Watches(entities)
         self._connected = False
         self._connecting = entities.runtime.single_flight()

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, final
 from zoneinfo import ZoneInfo
 
 from holdall import __version__
-from holdall.core.errors import InvalidQuery, InvalidValue
+from holdall.core.errors import InvalidQuery, InvalidValue, NotFound, PreconditionFailed
 from holdall.haystack.adapter.arrays import without_array
 from holdall.haystack.adapter.core import AdapterCore
+from holdall.haystack.adapter.leaving import leaves, left_nothing
 from holdall.haystack.adapter.navigation import children
 from holdall.haystack.adapter.ranges import moment
 from holdall.haystack.adapter.samples import Point
@@ -158,8 +159,13 @@ class EntityFace(AdapterCore):
         """
         tags = adopted(entity, make_id=True)
         await self._ready()
-        await self._entities.commit([Add(tags)])
-        return Ref(id_of(tags))
+        of = id_of(tags)
+        try:
+            await self._entities.commit([Add(tags), left_nothing(of)])
+        except PreconditionFailed:
+            await self._leaving.clear([of])
+            await self._entities.commit([Add(tags)])
+        return Ref(of)
 
     @final
     async def update(
@@ -196,14 +202,22 @@ class EntityFace(AdapterCore):
     async def delete(self, id: Id, *, expected: int | None = None) -> None:
         """Delete an entity, what is commanded of it, and its history.
 
+        What breaks off after the entity went is finished by deleting again, or when there is an
+        entity of that id again, which then has no samples.
+
         Raises:
-            NotFound: There is no such entity.
+            NotFound: There is no such entity, and nothing left of one.
             PreconditionFailed: It has another version than expected.
         """
         of, version = plain_id(id), checked_version(expected)
         await self._ready()
-        await self._entities.commit([Delete(of, version), without_array(of)])
-        await self._histories.delete(of)
+        try:
+            await self._entities.commit([Delete(of, version), without_array(of), leaves(of)])
+        except NotFound:
+            if not await self._leaving.clear([of]):
+                raise
+        else:
+            await self._leaving.clear([of])
 
     @final
     async def load(self, entities: Iterable[Mapping[str, Any]]) -> int:
@@ -221,11 +235,15 @@ class EntityFace(AdapterCore):
         for at, entity in enumerate(listed(entities, "entities")):
             batch.append(adopted(entity, place=f"entity {at}"))
             if len(batch) == _LOADED:
-                await self._arrays.put(batch)
+                await self._put(batch)
                 loaded, batch = loaded + len(batch), []
         if batch:
-            await self._arrays.put(batch)
+            await self._put(batch)
         return loaded + len(batch)
+
+    async def _put(self, batch: Sequence[Entity]) -> None:
+        await self._leaving.clear([id_of(entity) for entity in batch])
+        await self._arrays.put(batch)
 
     async def _with_history(self, entities: list[Entity]) -> list[Entity]:
         """The same entities, those of points with what their history reaches over."""

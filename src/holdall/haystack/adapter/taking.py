@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 _READY: Final = frozenset({Marker, Number, Ref, str, bool})
 _TEXT: Final = frozenset({str})
 _MOST_NAMES: Final = 4096
+LONGEST_REF: Final = 1024
+"""How many characters an id may have, and a Ref within an entity: every store finds such ones.
+
+Redis finds nothing under more than 4,096 bytes, and a key of PostgreSQL has at most 2,704.
+"""
 _names: set[str] = set()
 """Names of tags that were checked before."""
 
@@ -116,24 +121,29 @@ def tags_of(
     """Tags as kinds, without those that are None; without `REMOVE` when nothing is removed.
 
     Raises:
-        InvalidValue: A name is none, or a value of no kind, or they are no tags at all.
+        InvalidValue: A name is none, or a value of no kind, or a Ref longer than `LONGEST_REF`,
+            or they are no tags at all.
     """
     if not isinstance(tags, Mapping):
         raise InvalidValue(f"{place} is {tags!r}, and an entity is a mapping of tags")
     if tags.get("_kind", "dict") != "dict":
         raise InvalidValue(f"{place} is a {tags['_kind']!r} of Hayson, and an entity is a dict")
     if type(tags) is dict and _is_ready(tags):
+        for name, value in tags.items():
+            if type(value) is Ref and len(value.val) > LONGEST_REF:
+                raise _too_long(value, f"{place}, {name}")
         return tags.copy()
     taken: dict[str, Kind] = {}
     try:
         for name, value in tags.items():
             if name == "_kind" or value is None:
                 continue
-            if type(value) in _READY:
+            if type(value) in _READY and type(value) is not Ref:
                 taken[_name(name)] = value
             else:
                 where = f"{place}, {name}"
                 kind = adopt(as_kind(value, where), where)
+                _check_refs(kind, where)
                 checked = _name(name)
                 if removing or kind is not REMOVE:
                     taken[checked] = kind
@@ -142,6 +152,26 @@ def tags_of(
             raise
         raise InvalidValue(str(error)) from error
     return taken
+
+
+def _check_refs(kind: Any, place: str) -> None:
+    """Check the Refs that a filter finds: also those of lists and dicts."""
+    if type(kind) is Ref:
+        if len(kind.val) > LONGEST_REF:
+            raise _too_long(kind, place)
+    elif type(kind) is list:
+        for item in kind:
+            _check_refs(item, place)
+    elif type(kind) is dict:
+        for item in kind.values():
+            _check_refs(item, place)
+
+
+def _too_long(ref: Ref, place: str) -> InvalidValue:
+    return InvalidValue(
+        f"{place}: the Ref @{ref.val[:40]}… has {len(ref.val):,} characters, and a store finds "
+        f"those with up to {LONGEST_REF:,}"
+    )
 
 
 def _is_ready(tags: dict[Any, Any]) -> bool:
@@ -182,6 +212,7 @@ def adopted(
         return {"id": Ref(uuid4().hex), **tags}
     if isinstance(ref, str):
         tags["id"] = Ref(plain_id(ref))
+        _check_refs(tags["id"], f"{place}, id")
     elif not isinstance(ref, Ref):
         raise InvalidValue(f"{place} has the id {ref!r}, and an id is a Ref")
     return tags

@@ -7,12 +7,15 @@ import enum
 from array import array
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
+from random import choices
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from holdall.core.errors import HoldallError, InvalidValue, NotFound
+from holdall.core.errors import HoldallError, InvalidValue, NotFound, Unavailable
+from holdall.haystack.adapter.taking import LONGEST_REF
 from holdall.haystack.kinds import MARKER, NA, REMOVE, Number, Ref
 from holdall.haystack.stores.histories import Samples
 from holdall.testing.haystack.adapter_facts import AdapterFacts
@@ -28,6 +31,7 @@ _POINT = {
 }  # fmt: skip
 _NOON = datetime(2024, 1, 15, 12, tzinfo=UTC)
 _BEYOND_FLOATS = 10**400
+_TOO_LONG = Ref("x" * (LONGEST_REF + 1))
 
 _WRONG: list[Callable[[HaystackAdapter], Any]] = [
     lambda a: a.read(None),  # type: ignore[arg-type]
@@ -85,6 +89,10 @@ _WRONG: list[Callable[[HaystackAdapter], Any]] = [
 ]
 
 
+async def _broken_off(*_: object) -> int:
+    raise Unavailable("gone in the middle")
+
+
 class AdapterEdges(AdapterFacts):
     """Facts that are part of `HaystackAdapterSuite`."""
 
@@ -124,6 +132,45 @@ class AdapterEdges(AdapterFacts):
                 found["n"] = 1
         assert await adapter.read('tags=="x"') == [given[0], {**given[1], "hisSize": Number(0)}]
 
+    async def test_the_longest_ids_and_refs_are_found(self, adapter: HaystackAdapter) -> None:
+        longest = "".join(choices(ascii_letters + digits, k=LONGEST_REF))
+        await adapter.load([{"id": Ref(longest)}, {"id": Ref("a"), "ref": Ref(longest)}])
+        await adapter.create({"id": Ref("b"), "refs": [Ref(longest)], "d": {"ref": Ref(longest)}})
+        assert await adapter.read(f"id == @{longest}") == [{"id": Ref(longest)}]
+        found = [await adapter.read(f"{tag} == @{longest}") for tag in ("ref", "refs", "d->ref")]
+        assert [[one["id"] for one in ones] for ones in found] == [
+            [Ref("a")],
+            [Ref("b")],
+            [Ref("b")],
+        ]
+        assert [one["id"] for one in await adapter.read("ref->id")] == [Ref("a")]
+
+    @pytest.mark.parametrize(
+        "entity",
+        [
+            {"id": _TOO_LONG},
+            {"id": _TOO_LONG.val},
+            {"id": Ref("a"), "ref": _TOO_LONG},
+            {"id": Ref("a"), "refs": [Ref("b"), _TOO_LONG]},
+            {"id": Ref("a"), "d": {"refs": [_TOO_LONG]}},
+            {"id": Ref("a"), "ref": {"_kind": "ref", "val": _TOO_LONG.val}},
+        ],
+        ids=["id", "text", "ref", "list", "dict", "json"],
+    )
+    async def test_a_longer_one_is_refused_and_told_its_length(
+        self, adapter: HaystackAdapter, entity: dict[str, Any]
+    ) -> None:
+        for taken in (adapter.create(entity), adapter.load([entity])):
+            with pytest.raises(InvalidValue, match=r"1,025 characters.*1,024"):
+                await taken
+        assert await adapter.read("id") == []
+
+    async def test_an_update_refuses_a_longer_ref(self, adapter: HaystackAdapter) -> None:
+        await adapter.create({"id": Ref("a")})
+        with pytest.raises(InvalidValue, match=r"1,025 characters.*1,024"):
+            await adapter.update("a", {"ref": _TOO_LONG})
+        assert await adapter.read("id") == [{"id": Ref("a")}]
+
     async def test_remove_is_no_tag_of_a_new_entity(self, adapter: HaystackAdapter) -> None:
         await adapter.create({"id": Ref("a"), "n": REMOVE, "m": 1})
         await adapter.load([{"id": Ref("b"), "n": {"_kind": "remove"}}])
@@ -135,6 +182,30 @@ class AdapterEdges(AdapterFacts):
         await adapter.create({"id": Ref("a"), "n": 1})
         await adapter.update("a", {"_kind": "dict", "id": "@a", "n": {"_kind": "remove"}, "m": 2})
         assert await adapter.read("id") == [{"id": Ref("a"), "m": Number(2)}]
+
+    @pytest.mark.parametrize("again", ["create", "load", "delete"])
+    async def test_a_deletion_that_broke_off_leaves_no_samples(
+        self, adapter: HaystackAdapter, again: str
+    ) -> None:
+        await adapter.load([_POINT])
+        await adapter.his_write("p1", _items([1.0, 2.0]))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(adapter.stores[1], "delete", _broken_off)
+            with pytest.raises(Unavailable):
+                await adapter.delete("p1")
+        other = self.another()
+        if again == "delete":
+            await other.delete("p1")
+            with pytest.raises(NotFound):
+                await other.delete("p1")
+        if again == "create":
+            await other.create(_POINT)
+        else:
+            await other.load([_POINT])
+        assert await other.his_read("p1") == []
+        await other.his_write("p1", _items([3.0]))
+        await other.load([_POINT])
+        assert [one["val"] for one in await other.his_read("p1")] == [Number(3.0, "°C")]
 
     async def test_a_limit_may_be_of_any_size(self, adapter: HaystackAdapter) -> None:
         await adapter.load([{"id": Ref("a")}])

@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from holdall.core.errors import InvalidConfig
+from holdall.haystack.kinds import Number
 from holdall.haystack.stores.postgres.database import Part, Place
-from holdall.haystack.stores.postgres.timescale import follow, make_hypertable
+from holdall.haystack.stores.postgres.timescale import UNLIMITED, follow, make_hypertable
 from holdall.records.backends.postgres.steps import Ask
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def _make(place: Place, _: int) -> Steps[None]:
     found = dict(reply.rows)
     if found:
         yield from _take_over(history, found)
+        if "unit" not in found:
+            yield from _give_units(place)
     else:
         columns = ", ".join(f"{name} {kind}" for name, kind in _OURS.items())
         yield Ask(
@@ -105,6 +108,33 @@ def _take_over(history: str, found: dict[str, str]) -> Steps[None]:
             f"(PARTITION BY point_id, ts ORDER BY ctid DESC) AS nth FROM {history}"
             ") AS d WHERE h.tableoid = d.part AND h.ctid = d.place AND d.nth > 1"
         )
+
+
+def _give_units(place: Place) -> Steps[None]:
+    """Give the numbers of a table that had no units those of their points."""
+    history, entities = place.table("history"), place.table("entities")
+    reply = yield Ask(
+        f"SELECT DISTINCT tags->>'unit' FROM {entities} "  # noqa: S608 - ours
+        "WHERE jsonb_typeof(tags->'unit') = 'string'"
+    )
+    units = [unit for (unit,) in reply.rows if _is_unit(unit)]
+    if not units:
+        return
+    yield Ask(f"SELECT {UNLIMITED}")
+    yield Ask(
+        f"UPDATE {history} AS h SET unit = e.tags->>'unit' "  # noqa: S608 - ours
+        f"FROM {entities} AS e WHERE e.id = h.point_id AND e.tags->>'unit' = ANY ($1::text[]) "
+        "AND coalesce(e.tags->>'kind', 'Number') = 'Number' AND h.val <> 'NaN'",
+        (units,),
+    )
+
+
+def _is_unit(text: str) -> bool:
+    try:
+        Number(0, text)
+    except ValueError:
+        return False
+    return bool(text)
 
 
 PART: Final = Part("histories", 1, _make, follow)

@@ -167,8 +167,12 @@ class RedisPlace:
         if isinstance(persistence, HoldallError) or b"aof_enabled:0" not in persistence:
             return
         if not isinstance(saves, HoldallError) and list(saves) == [b"save", b""]:
-            _log.warning(
-                "%s keeps nothing on disk (appendonly no, and no save): all is gone when the "
-                "server ends. Entities and histories that must stay need 'appendonly yes'",
-                self._settings.address,
-            )
+            kept = "keeps nothing on disk (appendonly no, and no save): all is gone"
+        else:
+            kept = "keeps no log on disk (appendonly no): all since its last save is gone"
+        _log.warning(
+            "%s %s when the server ends. Entities and histories that must stay need "
+            "'appendonly yes'",
+            self._settings.address,
+            kept,
+        )
