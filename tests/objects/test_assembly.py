@@ -12,10 +12,12 @@ import pytest
 
 import holdall
 from holdall import AsyncDataStore, DataStore
+from holdall.core.config import literal
 from holdall.core.errors import InvalidConfig, InvalidKey, LimitExceeded, Unsupported
 from holdall.objects.assembly import compiled, read_storage
 from holdall.objects.backends import memory
 from holdall.objects.layers.metrics import Counters, Metrics
+from holdall.objects.registry import plan_store
 from holdall.objects.router import Router
 
 _TWO_MEGABYTES = 2 * 1024 * 1024
@@ -97,9 +99,28 @@ def test_each_type_gets_its_own_words(config: dict[str, Any], primary: dict[str,
 
 
 @pytest.mark.parametrize(
+    ("kind", "names"),
+    [("azure", ("account_name", "account_key")), ("redis", ("username", "password"))],
+)
+def test_the_keys_of_a_connection_are_an_account_where_the_service_has_those(
+    kind: str, names: tuple[str, str]
+) -> None:
+    keys = {"access_key": {"env": "WHO"}, "secret_key": "hush-hush"}
+    config = {"type": kind, "connection": keys}
+    if kind == "azure":
+        config["container"] = "b"
+    settings = plan_store(literal(_router(config, {"WHO": "me"})["primary"])).settings
+    who, secret = (getattr(settings, name) for name in names)
+    assert (who, secret.reveal()) == ("me", "hush-hush")
+
+
+@pytest.mark.parametrize(
     ("config", "says"),
     [
         ({}, "type .* is missing"),
+        ({"type": "mem", "cache": {"max_size_mbs": -1}}, "max_size_mbs is -1: write 0"),
+        ({"type": "mem", "limits": {"maxDownloadMBs": -2}}, "max_download_mbs is -2: write 0"),
+        ({"type": "mem", "limits": {"maxDownloadMBs": float("inf")}}, "is inf: write 0"),
         ({"type": "ftp"}, "no store is known for 'ftp'"),
         ({"type": "mem", "limits": {"max": 1}}, "max"),
         ({"type": "mem", "connection": {"region": "x"}}, "connection.region means nothing"),
@@ -159,6 +180,22 @@ def test_variables_are_settings_too() -> None:
         "path_style": "yes",
         "prefix": "a${b}c",
     }
+
+
+def test_a_variable_may_hold_a_group_of_settings_as_json() -> None:
+    env = {
+        "HOLDALL_STORAGE_TYPE": "s3",
+        "HOLDALL_STORAGE_DEFAULT_HTTP_CLIENT_HEADERS": '{"x-team": "${a}"}',
+        "HOLDALL_STORAGE_SCHEMES": '{"gs": {"bucket": "b"}}',
+        "HOLDALL_STORAGE_RESILIENCE_RETRY": '{"max_retries": 7}',
+        "HOLDALL_STORAGE_CONNECTION_SECRET_KEY": "{hush-hush",
+    }
+    settings = read_storage(None, env)
+    assert settings.default_http_client.headers == {"x-team": "${a}"}
+    assert settings.schemes == {"gs": {"bucket": "b"}}
+    assert settings.resilience.retry == {"max_retries": 7}
+    assert settings.connection.secret_key is not None
+    assert settings.connection.secret_key.reveal() == "{hush-hush"
 
 
 def test_no_variable_at_all_is_said() -> None:
@@ -274,6 +311,16 @@ def test_an_invalid_configuration_changes_nothing(name: str) -> None:
     with pytest.raises(InvalidConfig):
         store.refresh_config({"type": "mem", "container": "other", "durible": True})
     assert store.read("a") == b"data"
+
+
+def test_another_configuration_may_measure_no_more(name: str) -> None:
+    counters = Counters()
+    store = DataStore.from_config({"type": "mem", "container": name}, metrics=counters)
+    store.refresh_config({"type": "mem", "container": name, "metrics": False})
+    store.write("a", b"data")
+    assert counters.snapshot() == {}
+    with pytest.raises(Unsupported):
+        Metrics.of(store)
 
 
 def test_what_is_open_ends_on_the_old_store_which_is_closed_then(

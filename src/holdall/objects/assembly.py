@@ -18,6 +18,7 @@ import msgspec
 from holdall.core.config import literal, load_settings, read_settings
 from holdall.core.config_values import plain_name
 from holdall.core.errors import InvalidConfig
+from holdall.core.secrets import Secret
 from holdall.objects.contract import ObjectStore
 from holdall.objects.layers.metrics import Metrics
 from holdall.objects.registry import backend_name, open_store, store_class
@@ -56,6 +57,7 @@ def assemble(
     config: Mapping[str, Any] | str | os.PathLike[str] | None,
     runtime: Runtime,
     metrics: Recorder | None = None,
+    before: Recorder | None = None,
 ) -> Assembled:
     """Put a store together.
 
@@ -63,17 +65,19 @@ def assemble(
         config: Settings, or the path of a file of them (TOML, YAML, JSON): see
             `StorageSettings`. None for the environment's: `HOLDALL_STORAGE_TYPE` and so on.
         runtime: How it waits.
-        metrics: Takes the measurements; counters in memory when None.
+        metrics: Takes the measurements; when None `before` does.
+        before: What took those of the store that this one stands in for; counters in memory when
+            None.
 
     Raises:
         InvalidConfig: A setting cannot be; names it and the way out.
     """
     settings = read_storage(config)
+    if metrics is not None and not settings.metrics:
+        raise InvalidConfig("the setting 'metrics' is false, and a recorder of them was given")
     store = open_store(literal(compiled(settings)), runtime)
     if settings.metrics:
-        store = Metrics(store, recorder=metrics)
-    elif metrics is not None:
-        raise InvalidConfig("the setting 'metrics' is false, and a recorder of them was given")
+        store = Metrics(store, recorder=before if metrics is None else metrics)
     return Assembled(
         store,
         int(settings.limits.max_download_mbs * _MEGABYTE),
@@ -210,7 +214,13 @@ def _backend(kind: str, settings: StorageSettings) -> dict[str, Any]:
             raise InvalidConfig(
                 f"{place} means nothing to a store of type {settings.type!r}: leave it out"
             )
-        found |= _host(str(value)) if words[name] == "host" else {words[name]: value}
+        word = words[name]
+        if word == "host":
+            found |= _host(str(value))
+        elif isinstance(value, Secret) and word in {"account_name", "username"}:
+            found[word] = value.reveal()  # who somebody is, which these backends do not hide
+        else:
+            found[word] = value
     if kind in {"s3", "az", "gs"}:
         client = settings.default_http_client
         found |= _given(client)
@@ -300,6 +310,16 @@ def _sorted_out(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {**mine, "backend": {name: tree[name] for name in tree if name not in mine}}
 
 
+def _variable(text: str) -> Any:
+    """What a variable holds: a text, or a group of settings as a JSON object."""
+    if text.startswith("{"):
+        try:
+            return literal(msgspec.json.decode(text))
+        except msgspec.DecodeError:
+            pass  # a password may begin so, too
+    return literal(text)
+
+
 def _from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
     """`HOLDALL_STORAGE_CONNECTION_REGION=x` as `connection: {region: x}`."""
     groups = {
@@ -314,10 +334,10 @@ def _from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
         name = variable.removeprefix(VARIABLES)
         head = next((one for one in groups if plain_name(name).startswith(one)), None)
         if head is None:
-            tree[name.lower()] = literal(value)
+            tree[name.lower()] = _variable(value)
         else:
             rest = plain_name(name).removeprefix(head)
-            tree.setdefault(groups[head], {})[rest] = literal(value)
+            tree.setdefault(groups[head], {})[rest] = _variable(value)
     if not tree:
         raise InvalidConfig(
             f"no variable begins with {VARIABLES}: set {VARIABLES}TYPE and the others, or give "

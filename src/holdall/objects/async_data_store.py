@@ -106,10 +106,9 @@ class AsyncDataStore(AsyncReading, AsyncMessages, AsyncWriting, AsyncListing, As
 
         if not isinstance(self._store, Switch):
             raise Unsupported("only a store that from_config opened takes another configuration")
-        if metrics is None:
-            layers = (one for one in self._store.stores() if isinstance(one, Metrics))
-            metrics = next((one.recorder for one in layers), None)
-        made = assemble(config, self._store.runtime, metrics)
+        layers = (one for one in self._store.stores() if isinstance(one, Metrics))
+        before = next((one.recorder for one in layers), None)
+        made = assemble(config, self._store.runtime, metrics, before)
         await self._store.change(made.store)
         self._take(made.store, made.max_download, made.expires)
 

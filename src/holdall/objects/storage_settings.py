@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from math import inf
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -48,6 +49,10 @@ class CacheChoice(Struct, frozen=True, kw_only=True):
     disk: str | None = None
     disk_mbs: float = 1024.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_size_mbs < inf:
+            raise ValueError(f"max_size_mbs is {self.max_size_mbs:g}: write 0 for no cache")
+
 
 class LimitsSettings(Struct, frozen=True, kw_only=True):
     """Limits.
@@ -58,6 +63,10 @@ class LimitsSettings(Struct, frozen=True, kw_only=True):
     """
 
     max_download_mbs: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_download_mbs < inf:
+            raise ValueError(f"max_download_mbs is {self.max_download_mbs:g}: write 0 for no limit")
 
 
 class RedisConnection(Struct, frozen=True, kw_only=True):
