@@ -56,3 +56,8 @@ def test_nothing_that_is_old_is_no_question(run: Run, logs: Path) -> None:
 
 def test_an_age_that_is_none_is_a_mistake(run: Run, logs: Path) -> None:
     assert "no age" in run("expire", str(logs), "--older-than", "soon", code=2).stderr
+
+
+def test_an_age_before_all_time_is_a_mistake(run: Run, logs: Path) -> None:
+    for age in ("999999w", "99999999999999w", "9" * 5000 + "s"):
+        assert "too long" in run("expire", str(logs), "--older-than", age, code=2).stderr

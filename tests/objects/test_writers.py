@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import holdall
-from holdall.core.errors import Corrupt, NotFound, Unavailable
+from holdall.core.errors import Corrupt, LimitExceeded, NotFound, Unavailable
 from holdall.objects import writer as writer_module
 from holdall.objects.backends.local.uploads import LocalUpload
 
@@ -257,6 +257,22 @@ def test_too_long_a_stream_leaves_nothing_and_says_nothing_else(store: holdall.D
         store.write("a", iter([b"12345", b"678"]), size=6)
     assert not getattr(caught.value, "__notes__", [])
     assert list(store.uploads()) == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        # Nobody is asked: nothing listens there.
+        {"type": "s3", "bucket": "b", "endpoint": "http://127.0.0.1:1", "anonymous": True},
+        {"type": "redis", "host": "127.0.0.1", "port": 1},
+    ],
+)
+def test_more_than_the_store_takes_is_refused_before_the_first_byte(place: dict[str, str]) -> None:
+    source = iter([b"never asked for"])
+    store = holdall.open({**place, "check": False})
+    with pytest.raises(LimitExceeded, match="max_object_bytes"):
+        store.write("a", source, size=2**50)
+    assert list(source)
 
 
 def test_an_etag_that_was_not_there_is_no_wish_to_overwrite(store: holdall.DataStore) -> None:

@@ -25,7 +25,7 @@ from holdall.cli.places import (
 )
 from holdall.cli.workspaces import no_new_workspace
 from holdall.core.errors import PreconditionFailed
-from holdall.objects.options import WriteOptions, check_write
+from holdall.objects.options import WriteOptions, check_size, check_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -134,6 +134,9 @@ def _put_stream(
     metadata: dict[str, str],
     expected: _Expected,
 ) -> None:
+    if expected.size is not None:
+        ref = spot.store.reference(spot.key)
+        check_size(expected.size, spot.store.capabilities, ref)
     digest = hashlib.sha256()
     with spot.store.upload(spot.key, content_type=content_type, metadata=metadata) as upload:
         try:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from holdall.objects.transfer import Failure, Step, SyncReport, VerifyReport
 
 
+_SIZES = ("bytes", "resumed_bytes", "reread_bytes")
+
+
 def say_report(report: SyncReport) -> None:
     """Print what a sync did, and on standard error what failed."""
     parts = [f"copied {count_text(report.copied)} ({size_text(report.bytes)})"]
@@ -50,6 +53,7 @@ def step_json(step: Step) -> dict[str, Any]:
         "reason": step.reason,
         "size": step.size,
         "resumed": step.resumed or None,
+        "reread": step.reread or None,
         "error": None if step.error is None else str(step.error),
     }
     return {name: value for name, value in row.items() if value is not None}
@@ -63,7 +67,7 @@ def report_json(report: SyncReport) -> dict[str, Any]:
     """What a sync did, for scripts."""
     names = ("copied", "resumed", "skipped", "deleted", "extra", "excluded", "foreign")
     return {
-        **{name: getattr(report, name) for name in (*names, "bytes", "resumed_bytes")},
+        **{name: getattr(report, name) for name in (*names, *_SIZES)},
         "failed": _failures_json(report.failed),
         "stopped": None if report.stopped is None else str(report.stopped),
         "not_deleted": report.not_deleted,

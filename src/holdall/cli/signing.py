@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -60,15 +59,10 @@ def sign(
             )
         except LimitExceeded as error:
             raise typer.BadParameter(f"--expires {expires}: {error}") from error
-        blob = store.type == "az" and verb == "PUT"
-    headers = {"x-ms-blob-type": "BlockBlob"} if blob else {}
-    if content_type is not None:
-        headers["Content-Type"] = content_type
-    if content_md5 is not None:
-        headers["Content-MD5"] = b64encode(bytes.fromhex(content_md5)).decode()
+    headers = dict(url.headers)
     if json:
         times = {"expires_in": span.total_seconds(), "expires_at": end.isoformat()}
-        say_json({"url": url, "method": verb, "headers": headers} | times)
+        say_json({"url": str(url), "method": verb, "headers": headers} | times)
         return
     say(url)
     if verb == "PUT":

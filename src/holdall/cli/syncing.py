@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -268,4 +268,9 @@ def age_of(text: str) -> timedelta:
     match = _AGE.match(text)
     if match is None:
         raise typer.BadParameter(f"{text!r} is no age: write 90m, 12h, 7d or 2w")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        age = timedelta(**{_UNITS[match[2]]: int(match[1])})
+        datetime.now(UTC) - age  # what it is asked for: to say what is older
+    except (OverflowError, ValueError):  # an int of thousands of digits is a ValueError
+        raise typer.BadParameter(f"{text!r} is too long for an age") from None
+    return age

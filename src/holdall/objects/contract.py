@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         ObjectMeta,
         ObjectStream,
         Page,
+        SignedUrl,
         UploadPage,
     )
 
@@ -49,11 +50,14 @@ class Upload(ABC):
         ref: What it will become.
         id: Finds it again, also from another process where `capabilities.resume` is not `none`.
         offset: How many bytes the store has; where to go on.
+        kept: How many of the bytes written here a former run had sent, so that they were
+            compared and not sent again.
     """
 
     ref: Reference
     id: str
     offset: int
+    kept: int = 0
 
     @abstractmethod
     async def write(self, data: Data) -> None:
@@ -241,8 +245,8 @@ class ObjectStore(ABC):
         """
 
     @abstractmethod
-    async def sign(self, ref: Reference, options: SignOptions) -> str:
-        """Answer a URL that lets its holder do one thing for a while.
+    async def sign(self, ref: Reference, options: SignOptions) -> SignedUrl:
+        """Answer a URL that lets its holder do one thing for a while, and what it must send.
 
         Raises:
             Unsupported: `capabilities.sign` is false.

@@ -245,7 +245,23 @@ def check_write(options: WriteOptions, capabilities: Capabilities, reference: Re
     limit = capabilities.max_metadata_bytes
     if limit is not None and size > limit:
         raise LimitExceeded(
-            f"{reference}: {size} bytes of metadata, and {reference.scheme}:// takes {limit}",
+            f"{reference}: {size} bytes of metadata, and {reference.scheme}:// takes {limit} "
+            "(max_metadata_bytes)",
+            reference=reference,
+        )
+
+
+def check_size(size: int, capabilities: Capabilities, reference: Reference) -> None:
+    """Refuse what is announced to be longer than the store takes, before any of it is sent.
+
+    Raises:
+        LimitExceeded: It is longer than `capabilities.max_object_bytes`.
+    """
+    limit = capabilities.max_object_bytes
+    if limit is not None and size > limit:
+        raise LimitExceeded(
+            f"{reference}: {size} bytes, and {reference.scheme}:// takes {limit} "
+            "(max_object_bytes)",
             reference=reference,
         )
 

@@ -13,7 +13,7 @@ from holdall.core.reference import Reference
 from holdall.objects.options import PART_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from types import TracebackType
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -137,6 +137,7 @@ class UploadInfo(Struct, frozen=True):
         id: Goes on with it: `upload(key, resume=id)`.
         offset: How many bytes the store has.
         begun_ns: When it was begun, in nanoseconds since 1970 UTC.
+        sha256: What its whole content must have, hexadecimal, as who began it knew; or None.
     """
 
     base: Reference
@@ -144,6 +145,7 @@ class UploadInfo(Struct, frozen=True):
     id: str
     offset: int
     begun_ns: int
+    sha256: str | None = None
 
     @property
     def ref(self) -> Reference:
@@ -166,6 +168,26 @@ class UploadPage(Struct, frozen=True):
 
     uploads: tuple[UploadInfo, ...]
     token: str | None = None
+
+
+class SignedUrl(str):
+    """A URL that lets its holder do one thing with one object; a text like any other.
+
+    Args:
+        url: The URL.
+        headers: What the client must send with the request.
+
+    Attributes:
+        headers: The same; empty when nothing must be sent.
+    """
+
+    __slots__ = ("headers",)
+    headers: Mapping[str, str]
+
+    def __new__(cls, url: str, headers: Mapping[str, str] | None = None) -> Self:
+        self = super().__new__(cls, url)
+        self.headers = dict(headers or {})
+        return self
 
 
 class DeleteFailure(Struct, frozen=True):

@@ -28,7 +28,7 @@ from holdall.objects.results import DeleteFailure
 from holdall.objects.transfer.crossing import copy_across
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from holdall.core.runtime import Runtime
     from holdall.objects.contract import Data, Upload
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ObjectMeta,
         ObjectStream,
         Page,
+        SignedUrl,
         UploadPage,
     )
 
@@ -208,7 +209,12 @@ class Router(ObjectStore):
         store, prefix = self.find(prefix)
         return await store.uploads(prefix, token)
 
-    async def get(self, ref: Reference, options: GetOptions) -> ObjectStream:
+    def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
+        # The most frequent case, without a coroutine: nothing is opened, and nothing can fail.
+        store = self._opened.get((ref.scheme, ref.container, ref.host))
+        return self._get(ref, options) if store is None else store.get(ref, options)
+
+    async def _get(self, ref: Reference, options: GetOptions) -> ObjectStream:
         store, ref = self.find(ref)
         return await store.get(ref, options)
 
@@ -251,7 +257,7 @@ class Router(ObjectStore):
             return await source_store.copy(source, target, options)
         return await copy_across(source_store, target_store, source, target, options)
 
-    async def sign(self, ref: Reference, options: SignOptions) -> str:
+    async def sign(self, ref: Reference, options: SignOptions) -> SignedUrl:
         store, ref = self.find(ref)
         return await store.sign(ref, options)
 

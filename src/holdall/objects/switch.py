@@ -28,7 +28,14 @@ if TYPE_CHECKING:
         SignOptions,
         WriteOptions,
     )
-    from holdall.objects.results import Capabilities, DeleteFailure, ObjectMeta, Page, UploadPage
+    from holdall.objects.results import (
+        Capabilities,
+        DeleteFailure,
+        ObjectMeta,
+        Page,
+        SignedUrl,
+        UploadPage,
+    )
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -190,7 +197,7 @@ class Switch(ObjectStore):
     async def copy(self, source: Reference, target: Reference, options: CopyOptions) -> ObjectMeta:
         return await self._during(source, lambda store: store.copy(source, target, options))
 
-    async def sign(self, ref: Reference, options: SignOptions) -> str:
+    async def sign(self, ref: Reference, options: SignOptions) -> SignedUrl:
         return await self._during(ref, lambda store: store.sign(ref, options))
 
     async def remove_folder(self, prefix: Reference) -> None:
@@ -276,7 +283,10 @@ class _SwitchUpload(Upload):
         return await self._inner.digest()
 
     async def commit(self, size: int | None = None, sha256: str | None = None) -> ObjectMeta:
-        return await self._inner.commit(size, sha256)
+        try:
+            return await self._inner.commit(size, sha256)
+        finally:
+            self.kept = self._inner.kept
 
     async def abort(self) -> None:
         try:

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from holdall.core.errors import Corrupt, HoldallError, KeyConflict, PreconditionFailed
 from holdall.core.runtime.blocking import drive
+from holdall.objects.options import check_size
 from holdall.objects.sources import CHUNK_BYTES, chunks_of, plain
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ async def write_stream(
     What came before an error stays staged where the store can go on with it, and the error
     carries a note that names the upload. A condition that does not hold leaves nothing.
     """
+    # Another store that a router stands before may take more than its primary one, or less.
+    if size is not None and store.root.holds(ref):
+        check_size(size, store.capabilities, ref)
     # Nobody else has this upload, and a digest that is known before stands in the options.
     upload = await store.upload(ref, structs.replace(options, digest=False), None)
     chunks = chunks_of(source, store.runtime)

@@ -12,11 +12,12 @@ import holdall
 from holdall import DataStore
 from holdall.core.errors import Corrupt, PreconditionFailed
 from holdall.objects import transfer
-from holdall.objects.transfer import Progress, SyncOptions, copying
+from holdall.objects.transfer import Progress, Step, SyncOptions, copying
 from objects.transfer.places import Places, contents
 
 PART = 1000
 LARGE = bytes(range(256)) * 30  # 7,680 bytes: seven whole parts and some
+SHA256 = hashlib.sha256(LARGE).hexdigest()
 ONE = SyncOptions(workers=1)
 
 
@@ -84,6 +85,50 @@ def test_an_interrupted_upload_is_resumed(places: Places) -> None:
     assert report.resumed_bytes == staged.offset >= 2 * PART
     assert report.bytes == len(LARGE) - staged.offset
     assert list(places.target.uploads()) == []
+
+
+def test_a_resumed_object_that_is_vouched_for_is_not_read_again(places: Places) -> None:
+    places.source.write("big", LARGE, sha256=SHA256)
+    stage(places.target, "big", LARGE[:1234], sha256=SHA256)
+    steps: list[Step] = []
+    report = places.sync(on_step=steps.append)
+    assert (report.resumed_bytes, report.reread_bytes) == (1234, 0)
+    assert [(step.resumed, step.reread) for step in steps] == [(1234, 0)]
+    assert contents(places.target) == {"big": LARGE}
+
+
+def test_a_resumed_object_that_nothing_vouches_for_is_read_again(places: Places) -> None:
+    places.source.write("big", LARGE)
+    stage(places.target, "big", LARGE[:1234])
+    report = places.sync()
+    assert (report.resumed_bytes, report.reread_bytes) == (1234, 1234)
+
+
+def test_all_that_was_staged_and_vouched_for_is_only_committed(places: Places) -> None:
+    places.source.write("big", LARGE, sha256=SHA256)
+    stage(places.target, "big", LARGE, sha256=SHA256)
+    report = places.sync()
+    assert (report.bytes, report.resumed_bytes, report.reread_bytes) == (0, len(LARGE), 0)
+    assert contents(places.target) == {"big": LARGE}
+
+
+def test_staged_bytes_that_are_wrong_and_vouched_for_do_not_become_the_object(
+    places: Places,
+) -> None:
+    places.source.write("big", LARGE, sha256=SHA256)
+    name = stage(places.target, "big", LARGE[1:1235], sha256=SHA256)
+    report = places.sync()
+    assert (report.copied, report.resumed, report.bytes) == (1, 0, len(LARGE))
+    assert contents(places.target) == {"big": LARGE}
+    assert [info.id for info in places.target.uploads()] == [name]
+
+
+def test_progress_of_a_resumed_object_ends_at_its_size(places: Places) -> None:
+    places.source.write("big", LARGE, sha256=SHA256)
+    stage(places.target, "big", LARGE[:1234], sha256=SHA256)
+    seen: list[Progress] = []
+    places.sync(on_progress=seen.append)
+    assert seen[-1].bytes == len(LARGE)
 
 
 def test_an_upload_that_lacks_only_its_commit_is_resumed(places: Places) -> None:

@@ -41,10 +41,21 @@ def test_the_copy_of_what_became_a_link_is_not_deleted(
     (tmp_path / "source" / "docs").symlink_to(tmp_path / "elsewhere")
     report = sync(source, target, SyncOptions(delete=True))
     assert list(target.list()) == ["b", "docs/a"]
-    assert "1 entries that are no objects" in (report.not_deleted or "")
+    assert "1 entry that is no object," in (report.not_deleted or "")
     report = sync(source, target, SyncOptions(delete=True, allow_empty=True))
     assert report.not_deleted is None
     assert list(target.list()) == ["b"]
+
+
+def test_why_nothing_was_deleted_counts_in_plain_words(
+    source: holdall.DataStore, target: holdall.DataStore, tmp_path: Path
+) -> None:
+    source.write("b", b"2")
+    target.write("extra", b"")
+    for name in ("one", "two"):
+        (tmp_path / "source" / name).symlink_to("b")
+    report = sync(source, target, SyncOptions(delete=True))
+    assert "2 entries that are no objects, such as links" in (report.not_deleted or "")
 
 
 def test_a_source_of_excluded_objects_alone_is_empty(
@@ -133,7 +144,7 @@ def test_a_plan_says_why_nothing_would_be_deleted(
     copy, keep = plan(source, target, SyncOptions(delete=True))
     assert (copy.key, copy.action) == ("b", "copy")
     assert (keep.key, keep.action, keep.reason) == ("a", "keep", "extra")
-    assert str(keep.error).startswith("nothing would be deleted: the source holds 1 entries")
+    assert str(keep.error).startswith("nothing would be deleted: the source holds 1 entry that")
     report = sync(source, target, SyncOptions(delete=True))
     assert str(report.not_deleted) == str(keep.error).replace("would be", "was")
     steps = plan(source, target, SyncOptions(delete=True, allow_empty=True))

@@ -162,14 +162,14 @@ class MemoryStore(ObjectStore):
         start = self._inside(prefix)
         with self._space.lock:
             found = sorted(
-                (staged.key, name, len(staged.data), staged.begun_ns)
+                (staged.key, name, len(staged.data), staged.begun_ns, staged.options.sha256 or "")
                 for name, staged in self._space.uploads.items()
                 if staged.key.startswith(start)
                 and (token is None or f"{staged.key}\0{name}" > token)
             )
         infos = tuple(
-            UploadInfo(self._root, self._relative(key), name, offset, begun)
-            for key, name, offset, begun in found[:PAGE_ITEMS]
+            UploadInfo(self._root, self._relative(key), name, offset, begun, sha256 or None)
+            for key, name, offset, begun, sha256 in found[:PAGE_ITEMS]
         )
         more = "\0".join(found[PAGE_ITEMS - 1][:2]) if len(found) > PAGE_ITEMS else None
         return UploadPage(infos, more)
@@ -254,7 +254,7 @@ class MemoryStore(ObjectStore):
                 self._space.remove(old)
         return self._meta(new, item)
 
-    async def sign(self, ref: Reference, options: SignOptions) -> str:
+    async def sign(self, ref: Reference, options: SignOptions) -> NoReturn:
         raise Unsupported(f"{ref} is in memory: no URL leads there", reference=ref)
 
     async def remove_folder(self, prefix: Reference) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from holdall.core.errors import HoldallError
-    from holdall.objects.results import ObjectMeta
+    from holdall.objects.results import ObjectMeta, SignedUrl
 
 _DELETE_BATCH = 1000
 
@@ -119,8 +119,10 @@ class AsyncChanging(AsyncAddresses):
         expires: timedelta | None = None,
         content_type: str | None = None,
         content_md5: str | None = None,
-    ) -> str:
+    ) -> SignedUrl:
         """Answer a URL that lets its holder `GET`, `PUT` or `DELETE` one object for a while.
+
+        It is a text, whose `headers` are what the client must send with the request.
 
         Args:
             key: Which.
@@ -217,8 +219,10 @@ class Changing(Addresses):
         expires: timedelta | None = None,
         content_type: str | None = None,
         content_md5: str | None = None,
-    ) -> str:
+    ) -> SignedUrl:
         """Answer a URL that lets its holder `GET`, `PUT` or `DELETE` one object for a while.
+
+        It is a text, whose `headers` are what the client must send with the request.
 
         Args:
             key: Which.

@@ -89,6 +89,12 @@ async def sync_async(
     etags and sizes of both sides are the same. A target that cannot keep it has none.
 
     Interrupted, a run leaves the bytes of large objects staged; the next one goes on from there.
+    It reads only the rest of the source, under the etag of then, where the source has a SHA-256
+    recorded that the upload was begun with, or where the run that was cut off could write down
+    whose bytes they are, under `.holdall/journals/staged` of the target (of a remote source, and
+    unless the process was killed). Otherwise, and where the target compares parts, as clouds do,
+    it reads the source again to compare; `reread_bytes` of the report says how much of it.
+
     When the source has changed since, it begins anew, and what was staged stays: nothing says
     whether a sync began it or somebody else, who will go on with it. It is no object, takes its
     space, shows in `uploads` (and in `holdall uploads`), and goes with `purge_uploads`, by its age.

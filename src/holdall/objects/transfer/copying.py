@@ -28,6 +28,7 @@ from holdall.objects.options import (
     WRITE,
     GetOptions,
     WriteOptions,
+    check_size,
     check_write,
 )
 from holdall.objects.results import ObjectMeta
@@ -48,13 +49,15 @@ class Copied(Struct, frozen=True):
 
     Args:
         meta: What the target knows of it.
-        resumed: How many of its bytes the target had already.
+        resumed: How many of its bytes the target had already, and were not sent again.
         source: What the source knew of it when it was opened.
+        reread: How many of the resumed bytes were read from the source again.
     """
 
     meta: ObjectMeta
     resumed: int
     source: ObjectMeta
+    reread: int = 0
 
 
 class _Moved:
@@ -104,6 +107,9 @@ class Copier:
         self._asked = GetOptions(tags=tags, steady=steady) if tags or steady else GET
         self._content_type = content_type
         self._metadata = metadata
+        # Reading a file of this machine again costs less than vouching for it: it may be changed
+        # in place.
+        self._notes = source.capabilities.remote and target.capabilities.resume == "staged"
 
     async def copy(
         self, source: Reference, target: Reference, moved: Callable[[int], object]
@@ -118,11 +124,13 @@ class Copier:
         Raises:
             PreconditionFailed: The source changed meanwhile.
             Corrupt: The source does not have the bytes that were recorded for it.
+            LimitExceeded: It is longer than what the target takes; nothing was sent.
         """
         stream = await self._source.get(source, self._asked)
         data = stream.whole
         if data is None or len(data) > PART_BYTES:
             async with stream:
+                check_size(stream.length, self._target.capabilities, target)
                 if stream.length > PART_BYTES:
                     return await self._copy_large(stream, target, moved)
                 data = await stream.read_all()
@@ -142,15 +150,23 @@ class Copier:
         meta, moved = stream.meta, _Moved(tell)
         # Some services keep only what is said at the beginning.
         wanted = self._options(meta, target, meta.sha256)
-        upload = await self._left_behind(target, meta)
-        if upload is not None:
-            resumed = upload.offset
+        left = await self._left_behind(target, meta)
+        if left is not None:
+            upload, sha256 = left
+            start = upload.offset
             try:
-                written = await self._send(stream, upload, moved, begun=False)
+                vouched = await self._is_vouched_for(upload, sha256, meta)
+                if vouched:
+                    written = await self._send_rest(stream, upload, moved)
+                else:
+                    written = await self._send(stream, upload, moved, begun=False)
                 # The upload began under the options of that time.
                 known = await self._target.head(target, HEAD)
+                if self._notes:
+                    await self._staged.forget(upload)
                 if (known.content_type, known.metadata) == (wanted.content_type, wanted.metadata):
-                    return Copied(written, resumed, meta)
+                    resumed = start + upload.kept
+                    return Copied(written, resumed, meta, 0 if vouched else resumed)
             except (Corrupt, PreconditionFailed):
                 # The bytes staged are not the source's first ones, which only the commit can tell,
                 # or they wait for a condition that does not hold. They stay, with what was added.
@@ -175,8 +191,10 @@ class Copier:
         moved.begin_anew()
         return await self._source.get(meta.ref, GetOptions(if_match=meta.etag, tags=self._tags))
 
-    async def _left_behind(self, target: Reference, meta: ObjectMeta) -> Upload | None:
-        """The upload to go on with; None when a new one must be begun.
+    async def _left_behind(
+        self, target: Reference, meta: ObjectMeta
+    ) -> tuple[Upload, str | None] | None:
+        """The upload to go on with, and its SHA-256 if told; None when one must be begun.
 
         One that does not fit stays as it is: nothing says whether a sync began it or somebody
         else, who will go on with it. So what a sync left of a source that has changed since
@@ -191,9 +209,52 @@ class Copier:
                 continue  # it ended meanwhile, or another process is writing to it
             # Where parts are compared instead of trusted, an upload goes on from its start.
             if info.offset > 0 and upload.offset <= meta.size:
-                return upload
+                return upload, info.sha256
             await upload.close()
         return None
+
+    async def _is_vouched_for(self, upload: Upload, sha256: str | None, meta: ObjectMeta) -> bool:
+        """Whether what is staged need not be compared with the source, byte by byte."""
+        if not upload.offset:
+            return False
+        # Either it was begun for the very bytes that the source recorded, and the commit compares
+        # the whole with that; or who was cut off wrote down whose first bytes these are. Otherwise
+        # only the source itself can tell, and it is read from its first byte.
+        if sha256 is not None and sha256 == meta.sha256:
+            return True
+        try:
+            return self._notes and await self._staged.vouches(upload, meta)
+        except BaseException:
+            await upload.close()
+            raise
+
+    async def _send_rest(self, stream: ObjectStream, upload: Upload, moved: _Moved) -> ObjectMeta:
+        """Read and write only what a vouched-for upload does not have yet, and commit it."""
+        meta, at = stream.meta, upload.offset
+        try:
+            await stream.close()  # its body, from the first byte, is not wanted
+            moved.add(at)
+            if at < meta.size:
+                asked = GetOptions(start=at, if_match=meta.etag)
+                async with await self._source.get(meta.ref, asked) as rest:
+                    while chunk := await rest.read(PART_BYTES):
+                        await self._write(upload, memoryview(chunk))
+                        at += len(chunk)
+                        moved.add(len(chunk))
+            await self._check_unchanged(meta, at)
+            # Where none is recorded, that of what came, all under one etag.
+            sha256 = meta.sha256 or await upload.digest()
+            _check_bytes(meta, at, sha256)  # the digest is checked by the commit
+            return await self._commit(upload, at, sha256)
+        except (Corrupt, PreconditionFailed):
+            raise
+        except HoldallError:
+            # Not after Ctrl-C, which does not wait until all that is staged is read.
+            if self._notes and meta.sha256 is None:
+                await self._staged.note(upload, meta, await upload.digest())
+            raise
+        finally:
+            await upload.close()
 
     async def _send(
         self, stream: ObjectStream, upload: Upload, moved: _Moved, *, begun: bool
@@ -230,6 +291,8 @@ class Copier:
                 await upload.abort()
             raise
         except BaseException:
+            if self._notes and upload.offset == at:  # else the digest is not that of what is there
+                await self._staged.note(upload, stream.meta, digest.text())
             if begun and self._target.capabilities.resume == "none":
                 await upload.abort()
             raise

@@ -11,6 +11,7 @@ from holdall.objects.options import (
     DeleteOptions,
     GetOptions,
     WriteOptions,
+    check_size,
     check_write,
 )
 
@@ -38,12 +39,14 @@ async def copy_across(
             is not removed by a move.
         AlreadyExists: `if_none_match="*"` does not hold for the target.
         Unsupported: The target cannot keep what is kept with the source.
+        LimitExceeded: It is longer than what the target takes; nothing was sent.
         Corrupt: Fewer or more bytes arrived than the source has, or others than were recorded.
     """
     tags = source_store.capabilities.tags and target_store.capabilities.tags
     asked = GetOptions(if_match=options.if_match, tags=tags)
     async with await source_store.get(source, asked) as stream:
         meta = stream.meta
+        check_size(stream.length, target_store.capabilities, target)
         kept = WriteOptions(
             content_type=meta.content_type,
             metadata=meta.metadata,
@@ -68,20 +71,20 @@ async def _write(
 ) -> ObjectMeta:
     if stream.length <= PART_BYTES:
         data = await stream.read_all()
-        _check_size(len(data), stream, target)
+        _check_arrived(len(data), stream, target)
         return await store.put(target, data, options)
     upload = await store.upload(target, options, None)
     try:
         while chunk := await stream.read(PART_BYTES):
             await upload.write(chunk)
-        _check_size(upload.offset, stream, target)
+        _check_arrived(upload.offset, stream, target)
         return await upload.commit(stream.length)
     except BaseException:
         await upload.abort()
         raise
 
 
-def _check_size(size: int, stream: ObjectStream, target: Reference) -> None:
+def _check_arrived(size: int, stream: ObjectStream, target: Reference) -> None:
     if size != stream.length:
         raise Corrupt(
             f"{stream.meta.ref} has {stream.length} bytes and gave {size}: nothing was written to "

@@ -213,7 +213,14 @@ class Sync:
         if step.action == "copy":
             try:
                 copied = await self._copier.copy(pair.source.ref, self._child(pair.key), count)
-                step = Step(pair.key, "copy", step.reason, copied.meta.size, copied.resumed)
+                step = Step(
+                    pair.key,
+                    "copy",
+                    step.reason,
+                    copied.meta.size,
+                    copied.resumed,
+                    reread=copied.reread,
+                )
                 seen = Pair(pair.key, copied.source, copied.meta)
             except HoldallError as raised:
                 error = raised
@@ -243,6 +250,7 @@ class Sync:
                 if step.resumed:
                     report.resumed += 1
                     report.resumed_bytes += step.resumed
+                    report.reread_bytes += step.reread
             elif step.action == "delete":
                 report.deleted += 1
             else:

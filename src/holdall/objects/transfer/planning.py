@@ -15,6 +15,7 @@ from holdall.core.errors import (
     NotFound,
     PreconditionFailed,
 )
+from holdall.core.secrets import Secret
 from holdall.objects.transfer.digests import check_record, known_digest, read_digest
 from holdall.objects.transfer.joining import Listing, Pair, folder_of, join
 from holdall.objects.transfer.results import Step
@@ -27,9 +28,20 @@ if TYPE_CHECKING:
     from holdall.objects.results import ObjectMeta
     from holdall.objects.transfer.results import Action, Reason, SyncOptions
 
+# Two servers may have buckets of one name.
+_REACHED_BY = ("endpoint", "account_name", "connection_string")
 
-async def check_places(source: ObjectStore, target: ObjectStore, prefix: str) -> None:
+
+async def check_places(
+    source: ObjectStore, target: ObjectStore, prefix: str, *, moves: bool = False
+) -> None:
     """Raise unless one store can be synced into the other.
+
+    Args:
+        source: What is read.
+        target: What is written.
+        prefix: Of the keys that are synced.
+        moves: Whether the source loses what the target has.
 
     Raises:
         InvalidConfig: They are one place, or one lies in the other, also by way of links; or one
@@ -42,11 +54,42 @@ async def check_places(source: ObjectStore, target: ObjectStore, prefix: str) ->
     if one.scheme == "memory" and not one.container and source is not target:
         return
     paths = [await _real_path(source, one), await _real_path(target, other)]
-    if one == other or _inside(one, other) or _inside(other, one) or _overlap(*paths):
+    alike = one == other or _inside(one, other) or _inside(other, one)
+    if (alike and not _apart(source, target, moves or one != other)) or _overlap(*paths):
         raise InvalidConfig(
             f"{one} and {other} are one place, or one lies in the other; sync between two "
             "places that share nothing"
         )
+
+
+def _apart(source: ObjectStore, target: ObjectStore, certainly: bool) -> bool:
+    """Whether stores at one address are two places: databases by number, or other servers.
+
+    Args:
+        source: One.
+        target: The other.
+        certainly: Whether objects would be lost if they were one. A server may have two names: to
+            sync it with itself changes nothing, but in a folder of itself, or when the source
+            loses what was copied, it does.
+    """
+    one, other = _named(source, ("db",)), _named(target, ("db",))
+    if one and other and one != other:
+        return True
+    return not certainly and _named(source, _REACHED_BY) != _named(target, _REACHED_BY)
+
+
+def _named(store: ObjectStore, names: tuple[str, ...]) -> dict[str, str]:
+    """The settings of these names of a store, or of the one inside of its layers."""
+    for each in store.stores():
+        found = {name: getattr(each.settings, name, None) for name in names}
+        if any(value is not None for value in found.values()):
+            return {name: _plain(value) for name, value in found.items()}
+    return {}
+
+
+def _plain(value: object) -> str:
+    text = value.reveal() if isinstance(value, Secret) else str(value)
+    return text.rpartition("://")[2].rstrip("/")
 
 
 def _inside(ref: Reference, folder: Reference) -> bool:
@@ -130,9 +173,12 @@ def objection(foreign: int, options: SyncOptions, *, ok: bool) -> str | None:
         return "not everything could be copied"
     if foreign and not options.allow_empty:
         # A folder that became a link is no object any more; its copy may be the only one.
+        one = "1 entry that is no object, such as a link"
+        many = f"{foreign} entries that are no objects, such as links"
         return (
-            f"the source holds {foreign} entries that are no objects, such as links, and the "
-            "target may hold what they were; allow_empty permits it"
+            f"the source holds {one if foreign == 1 else many}, and the target may hold what "
+            f"{'it' if foreign == 1 else 'they'} {'was' if foreign == 1 else 'were'}; "
+            "allow_empty permits it"
         )
     return None
 

@@ -76,6 +76,7 @@ class Step(Struct, frozen=True):
         reason: Why it is copied or deleted; None when it is the same, or could not be compared.
         size: In bytes.
         resumed: How many of its bytes a former run had brought to the target.
+        reread: How many of these were read from the source again, to be compared.
         error: Why it failed; or, in a plan, why it is kept although `delete` is asked for.
     """
 
@@ -85,6 +86,7 @@ class Step(Struct, frozen=True):
     size: int
     resumed: int = 0
     error: HoldallError | None = None
+    reread: int = 0
 
 
 class Progress(Struct, frozen=True):
@@ -134,8 +136,10 @@ class SyncReport(Struct, kw_only=True):
         excluded: How many of the source were left alone because of `exclude`.
         foreign: How many entries of the source are no objects: links, devices, names outside the
             key rule. They are not copied.
-        bytes: How many bytes were copied.
-        resumed_bytes: How many more were at the target already.
+        bytes: How many bytes were sent to the target.
+        resumed_bytes: How many more were at the target already, and were not sent again.
+        reread_bytes: How many of these were read from the source again, because nothing was
+            recorded that vouches for them, or because the target compares parts.
         failed: What went wrong, by key.
         stopped: What ended it early, since every other object would have met it too; None when
             it went through.
@@ -152,6 +156,7 @@ class SyncReport(Struct, kw_only=True):
     foreign: int = 0
     bytes: int = 0
     resumed_bytes: int = 0
+    reread_bytes: int = 0
     failed: list[Failure] = field(default_factory=list)
     stopped: HoldallError | None = None
     not_deleted: str | None = None

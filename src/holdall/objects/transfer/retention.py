@@ -103,7 +103,7 @@ async def expire(
             report.bytes += meta.size
         return report
     if move_to is not None:
-        await check_places(store, move_to, prefix)
+        await check_places(store, move_to, prefix, moves=True)
     work = _Expiry(store, move_to, prefix)
     guard = threading.Lock()
 

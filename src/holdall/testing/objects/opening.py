@@ -115,6 +115,7 @@ class OpenFacts(Facts):
         if store.capabilities.sign:
             url = await store.sign("a", method, expires=timedelta(minutes=5))
             assert "://" in url
+            assert all(name and text for name, text in url.headers.items())
         else:
             with pytest.raises(Unsupported):
                 await store.sign("a", method)

@@ -230,7 +230,11 @@ class CloudUpload(Upload):
             self._flight = self._fly(self._sending, self._session)
         await self._settled()
         flight, self._flight = self._flight, None
-        self._parts.append(flight.result())
+        part = flight.result()
+        self._parts.append(part)
+        # The very one that was there, and not one that was sent in its place.
+        if len(self._parts) <= len(self._there) and part is self._there[len(self._parts) - 1]:
+            self.kept += part.size
         self._spare, self._sending = self._sending, None
         self._spare.clear()
 

@@ -123,7 +123,14 @@ class Staging:
         except NotFound:
             parts = []  # the service has dropped them; the note is left to be purged
         offset = sum(part.size for part in parts)
-        return UploadInfo(container.root, container.relative(note.key), name, offset, note.begun_ns)
+        return UploadInfo(
+            container.root,
+            container.relative(note.key),
+            name,
+            offset,
+            note.begun_ns,
+            note.options.sha256,
+        )
 
     async def _read(self, name: str) -> Note | None:
         try:

@@ -85,7 +85,8 @@ class Staging:
             if key.startswith(start) and (token is None or place > token):
                 if len(infos) == PAGE_ITEMS:
                     return UploadPage(tuple(infos), f"{infos[-1].key}\0{infos[-1].id}")
-                infos.append(UploadInfo(root, key, name, size, begun.begun_ns))
+                sha256 = begun.options.sha256
+                infos.append(UploadInfo(root, key, name, size, begun.begun_ns, sha256))
         return UploadPage(tuple(infos))
 
     def begin(self, key: str, options: WriteOptions) -> tuple[str, int, Begun]:

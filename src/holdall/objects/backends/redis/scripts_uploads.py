@@ -94,10 +94,12 @@ local members = call('ZRANGEBYLEX', '.holdall/uploads', ARGV[1], ARGV[2], 'LIMIT
   PAGE + 1)
 for i = 1, math.min(#members, PAGE) do
   local key, id = string.match(members[i], '^(.*)%z(.*)$')
-  local begun = call('HGET', '.holdall/upload/' .. id, 'begun')
-  if begun then
+  local note = call('HMGET', '.holdall/upload/' .. id, 'begun', 'options')
+  if note[1] then
     local size = call('STRLEN', '.holdall/staged/' .. id)
-    out[#out + 1] = table.concat({key, id, size, begun}, '\\t')
+    local sha256 = cjson.decode(note[2]).sha256
+    if type(sha256) ~= 'string' then sha256 = '' end
+    out[#out + 1] = table.concat({key, id, size, note[1], sha256}, '\\t')
   end
 end
 return {members[PAGE + 1] and members[PAGE] or '', table.concat(out, '\\n')}

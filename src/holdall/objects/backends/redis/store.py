@@ -240,7 +240,7 @@ class RedisStore(ObjectStore):
     async def remove_folder(self, prefix: Reference) -> None:
         prefix.relative_to(self._root)
 
-    async def sign(self, ref: Reference, options: SignOptions) -> str:
+    async def sign(self, ref: Reference, options: SignOptions) -> NoReturn:
         raise Unsupported(f"{ref} is in a Redis server: no URL leads there", reference=ref)
 
     async def reindex(self) -> Reindexed:

@@ -95,9 +95,9 @@ class Staging:
         skip = len(self.root.key) + 1 if self.root.key else 0
         infos = []
         for line in text.decode().split("\n") if text else ():
-            key, name, offset, begun = line.split("\t")
-            info = UploadInfo(self.root, key[skip:], name, int(offset), int(begun) * 1000)
-            infos.append(info)
+            key, name, offset, begun, sha256 = line.split("\t")
+            size, begun_ns = int(offset), int(begun) * 1000
+            infos.append(UploadInfo(self.root, key[skip:], name, size, begun_ns, sha256 or None))
         return UploadPage(tuple(infos), last[len(start) :].decode() or None)
 
 
