@@ -141,6 +141,12 @@ def test_a_connection_string_of_another_account_is_refused(place: str) -> None:
     assert _KEY not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["http://<a>", "http://\N{SNOWMAN}", "https://h:port", "https://"])
+def test_an_endpoint_in_a_connection_string_must_be_a_url(url: str) -> None:
+    with pytest.raises(InvalidConfig, match="endpoint"):
+        _account(connection_string=f"{_STRING};BlobEndpoint={url}")
+
+
 def test_the_development_storage_is_the_emulator() -> None:
     account = _account(connection_string="UseDevelopmentStorage=true")
     assert account.name == "devstoreaccount1"

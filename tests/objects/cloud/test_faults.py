@@ -67,6 +67,7 @@ _MAYBE = "the write may have been applied"
         (404, "NoSuchKey", NotFound, False),
         (404, "BlobNotFound", NotFound, False),
         (404, "", NotFound, False),
+        (404, "XAdminUserNotFound", Unauthenticated, False),
         (404, "NoSuchBucket", InvalidConfig, False),
         (404, "ContainerNotFound", InvalidConfig, False),
         (405, "MethodNotAllowed", Unsupported, False),
@@ -111,6 +112,55 @@ def test_a_missing_container_is_named_and_is_no_missing_object(scheme: str, kind
 @pytest.mark.parametrize("status", [400, 403, 429, 500])
 def test_what_the_service_says_is_said(status: int) -> None:
     assert "(Code: a message)" in str(answered(status, "Code", "a message", _READ))
+
+
+_REPEATED = [
+    "GET /b/a?sv=2020&sig=Hunter2%2F%3D&sp=r HTTP/1.1",
+    "GET /b/a?sv=2020&amp;sig=Hunter2&amp;sp=r",
+    r"GET /b/a?sv=2020\u0026sig=Hunter2\u0026sp=r",
+    r"{\"sig\": \"Hunter2\"}",
+    "PUT /b/a?X-Amz-Credential=Hunter2%2F2026",
+    "PUT /b/a?X-Amz-Signature=Hunter2",
+    "x-amz-security-token: Hunter2",
+    "GET /b/a?X-Goog-Signature=Hunter2",
+    "x-ms-copy-source: https://a/b?sp%3Dr%26sig%3DHunter2",
+    "Authorization: Bearer Hunter2",
+]
+
+
+@pytest.mark.parametrize("message", _REPEATED)
+def test_a_signature_that_the_service_repeats_is_not_said(message: str) -> None:
+    said = str(answered(500, "Busy", message, _READ))
+    assert "Hunter2" not in said
+    assert f"{message.partition('Hunter2')[0]}***" in said
+
+
+@pytest.mark.parametrize("message", _REPEATED)
+def test_obstores_error_holds_no_signature_that_the_service_repeats(message: str) -> None:
+    body = f"<Error><Code>Busy</Code><Message>{message}</Message></Error>"
+    error = exceptions.GenericError(f"Server returned non-2xx status code: 500: {body}")
+    fault = raised(error, _READ, _ENDPOINT)
+    assert "500" in str(fault)
+    for text in (str(fault), str(error), repr(error)):
+        assert "Hunter2" not in text
+
+
+@pytest.mark.parametrize("message", ["a sign of trouble", "design: bad", "no signature=x"])
+def test_what_is_no_signature_is_said(message: str) -> None:
+    assert message in str(answered(500, "Busy", message, _READ))
+
+
+def test_a_storage_class_that_is_refused_is_named_and_not_asked_for_again() -> None:
+    asked = Asked(_REF, writes=True, storage_class="Nonesuch")
+    error = answered(400, "InvalidStorageClass", "", asked)
+    assert isinstance(error, Unsupported)
+    assert "'Nonesuch'" in str(error)
+    assert not error.transient
+
+
+def test_a_request_that_came_too_slowly_is_no_refused_storage_class() -> None:
+    asked = Asked(_REF, writes=True, storage_class="STANDARD")
+    assert answered(400, "RequestTimeout", "", asked).transient
 
 
 def test_a_service_that_says_nothing_has_no_brackets() -> None:

@@ -1,6 +1,7 @@
 """What a URL looks like that is signed for another address than the store's own."""
 
 import json
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -65,8 +66,8 @@ def test_a_url_of_azure_is_good_for_the_protocol_of_the_endpoint(
     assert parse_qs(url).get("spr", ["https,http"]) == [protocols]
 
 
-def test_a_url_of_google_is_signed_for_the_host_of_the_endpoint() -> None:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def _google(key: rsa.RSAPrivateKey) -> dict[str, Any]:
+    """Where a store is that signs with a service account's key."""
     pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -78,14 +79,28 @@ def test_a_url_of_google_is_signed_for_the_host_of_the_endpoint() -> None:
         "private_key": pem.decode(),
         "token_uri": "http://127.0.0.1:1/token",
     }
-    settings = {
+    return {
         "type": "gs",
         "bucket": "b",
         "service_account_key": json.dumps(account),
         "sign_endpoint": "https://files.example",
         "check": False,
     }
-    with holdall.open(settings) as store:
+
+
+def test_a_url_of_google_names_the_headers_that_it_was_signed_with() -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    with holdall.open(_google(key)) as store:
+        url = store.sign("x", "PUT", content_type="text/x", content_md5="00" * 16)
+    coded = b64encode(bytes(16)).decode()
+    assert url.headers == {"Content-Type": "text/x", "Content-MD5": coded}
+    signed = parse_qs(urlsplit(url).query)["X-Goog-SignedHeaders"]
+    assert signed == ["content-md5;content-type;host"]
+
+
+def test_a_url_of_google_is_signed_for_the_host_of_the_endpoint() -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    with holdall.open(_google(key)) as store:
         url = urlsplit(store.sign("x"))
     assert (url.scheme, url.netloc, url.path) == ("https", "files.example", "/b/x")
     then = parse_qs(url.query)["X-Goog-Date"][0]

@@ -50,11 +50,17 @@ def test_what_is_no_word_of_ours_stays(value: str) -> None:
 
 def test_digests_are_metadata_of_their_own() -> None:
     options = WriteOptions(metadata={"a": "b"}, content_md5="0" * 32, sha256="1" * 64)
-    assert metadata_of(options) == {
+    assert metadata_of(options, "a/b") == {
         "a": "b",
         "holdall-md5": "0" * 32,
         "holdall-sha256": "1" * 64,
     }
+
+
+def test_a_type_that_could_not_be_told_from_none_is_metadata_of_its_own() -> None:
+    assert metadata_of(WriteOptions(content_type="a/b"), "a/b") == {"holdall-type": "a/b"}
+    assert metadata_of(WriteOptions(content_type="a/c"), "a/b") == {}
+    assert metadata_of(WriteOptions(), "a/b") == {}
 
 
 def test_metadata_are_counted_as_they_are_sent() -> None:

@@ -9,6 +9,7 @@ import redis
 import holdall
 from holdall.core.runtime.blocking import BlockingRuntime
 from holdall.core.secrets import Secret
+from holdall.objects.backends.cloud import http
 from holdall.objects.backends.redis import RedisSettings, RedisStore
 from holdall.objects.data_store import DataStore
 from serving.caches import RedisServer
@@ -71,6 +72,20 @@ def open_cloud(request: pytest.FixtureRequest) -> Open:
     """Each of the clouds in turn."""
     opener: Open = request.getfixturevalue(request.param)
     return opener
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The requests of our own, as they are sent: method and URL."""
+    found: list[tuple[str, str]] = []
+    send = http.Http.send
+
+    def note(self: http.Http, method: str, url: str, *more: Any) -> http.Response:
+        found.append((method, url))
+        return send(self, method, url, *more)
+
+    monkeypatch.setattr(http.Http, "send", note)
+    return found
 
 
 @pytest.fixture

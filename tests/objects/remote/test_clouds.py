@@ -15,24 +15,10 @@ import urllib3
 
 import holdall
 from holdall import errors
-from holdall.objects.backends.cloud import http, s3
+from holdall.objects.backends.cloud import s3
 
 Open = Callable[..., holdall.DataStore]
 _PART = 5 * 1024 * 1024
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """The requests of our own, as they are sent: method and URL."""
-    found: list[tuple[str, str]] = []
-    send = http.Http.send
-
-    def note(self: http.Http, method: str, url: str, *more: Any) -> http.Response:
-        found.append((method, url))
-        return send(self, method, url, *more)
-
-    monkeypatch.setattr(http.Http, "send", note)
-    return found
 
 
 # Opening
@@ -59,6 +45,13 @@ def test_a_wrong_secret_is_found_at_the_opening(open_s3: Open) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_wrong_key_is_no_missing_object(open_s3: Open) -> None:
+    store = open_s3(access_key="wrong", check=False)
+    for call in (store.exists, store.read, store.stat):
+        with pytest.raises(errors.Unauthenticated, match="credentials"):
+            call("a")
+
+
 def test_an_address_where_nobody_listens_names_it(open_cloud: Open) -> None:
     with pytest.raises(errors.Unavailable, match=r"127\.0\.0\.1:1") as caught:
         open_cloud(endpoint="http://127.0.0.1:1/devstoreaccount1")
@@ -77,7 +70,7 @@ def test_half_an_access_key_is_refused(open_s3: Open) -> None:
         open_s3(access_key=None)
 
 
-@pytest.mark.parametrize("prefix", ["a//b", "..", "a/../b", ".holdall"])
+@pytest.mark.parametrize("prefix", ["/", "a//b", "..", "a/../b", ".holdall"])
 def test_an_invalid_prefix_is_never_the_whole_bucket(open_cloud: Open, prefix: str) -> None:
     with pytest.raises(errors.InvalidConfig, match="prefix"):
         open_cloud(prefix=prefix)
@@ -132,18 +125,6 @@ def test_a_secret_of_a_file_is_found_again(open_s3: Open, tmp_path: Any) -> None
 
 
 # Requests
-
-
-def test_directories_of_many_keys_are_one_request(
-    open_moto: Open, sent: list[tuple[str, str]]
-) -> None:
-    store = open_moto(prefix="many")
-    keys = [f"d{number % 3}/{number:04}" for number in range(1200)]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda key: store.write(key, b""), keys))
-    sent.clear()
-    assert store.list_directories() == ("d0", "d1", "d2")
-    assert len(sent) == 1
 
 
 def test_a_small_stream_is_one_request(open_cloud: Open, sent: list[tuple[str, str]]) -> None:
@@ -241,6 +222,103 @@ def test_a_storage_class_is_kept_and_copied(open_moto: Open) -> None:
     assert {meta.storage_class for meta in store.walk()} == {"STANDARD_IA"}
 
 
+@pytest.mark.parametrize("opener", ["open_moto", "open_azure"])
+@pytest.mark.parametrize("size", [4, 2 * _PART])
+def test_a_storage_class_that_the_service_does_not_know_is_named(
+    request: pytest.FixtureRequest, opener: str, size: int
+) -> None:
+    store = request.getfixturevalue(opener)(part_size=_PART)
+    with pytest.raises(errors.Unsupported, match="'Nonesuch'") as caught:
+        store.write("a", iter([bytes(size)]), storage_class="Nonesuch")
+    assert not caught.value.transient
+    assert not store.exists("a")
+
+
+# What no header can carry
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"endpoint": "not a url"},
+        {"endpoint": "http://[::1"},
+        {"endpoint": "http://\N{SNOWMAN}.example"},
+        {"endpoint": "http://127.0.0.1:1/<a>"},
+        {"endpoint": "http://127.0.0.1:99999"},
+        {"endpoint": "http://"},
+        {"sign_endpoint": "http://127.0.0.1:one"},
+        {"headers": {"a b": "c"}},
+        {"timeout": 0},
+        {"connect_timeout": 0},
+    ],
+    ids=str,
+)
+def test_a_setting_that_no_request_can_carry_is_refused(
+    open_cloud: Open, setting: dict[str, Any]
+) -> None:
+    with pytest.raises(errors.InvalidConfig, match=next(iter(setting))):
+        open_cloud(check=False, **setting)
+
+
+@pytest.mark.parametrize("name", ["bucket", "region"])
+@pytest.mark.parametrize("text", ["<a>", "\N{SNOWMAN}", "a%b", "a\\b"])
+def test_a_name_that_no_url_can_carry_is_refused(open_s3: Open, name: str, text: str) -> None:
+    with pytest.raises(errors.InvalidConfig, match=name):
+        open_s3(check=False, **{name: text})
+
+
+@pytest.mark.parametrize("name", ["bucket", "region", "kms_key_id"])
+def test_a_name_with_a_line_break_is_refused(open_s3: Open, name: str) -> None:
+    with pytest.raises(errors.InvalidConfig, match=name):
+        open_s3(check=False, **{name: "a\n"})
+
+
+def test_a_key_with_a_line_break_is_an_error(open_s3: Open) -> None:
+    store = open_s3(check=False, access_key="key\n")
+    for call in (store.read, store.stat, lambda key: store.write(key, b"")):
+        with pytest.raises(errors.InvalidConfig, match="credentials"):
+            call("a")
+
+
+def test_a_token_with_a_line_break_is_an_error(open_google: Open) -> None:
+    store = open_google(check=False, token="token\n")
+    for call in (store.read, store.stat, lambda key: store.write(key, b"")):
+        with pytest.raises(errors.InvalidConfig, match="credentials"):
+            call("a")
+
+
+_NO_HEADER = ["a\r\nX-Other: 1", "a\x7f", "\N{SNOWMAN}"]
+
+
+@pytest.mark.parametrize("text", _NO_HEADER)
+@pytest.mark.parametrize("opener", ["open_s3", "open_azure"])
+def test_a_type_or_class_that_no_header_can_carry_is_refused(
+    request: pytest.FixtureRequest, opener: str, text: str
+) -> None:
+    store = request.getfixturevalue(opener)()
+    for data in (b"data", iter([b"data"])):
+        with pytest.raises(errors.Unsupported, match="content_type"):
+            store.write("a", data, content_type=text)
+    with pytest.raises(errors.Unsupported, match="storage_class"):
+        store.write("a", b"data", storage_class=text)
+    assert not store.exists("a")
+
+
+@pytest.mark.parametrize("text", _NO_HEADER)
+def test_an_etag_that_no_header_can_carry_is_that_of_no_object(open_cloud: Open, text: str) -> None:
+    store = open_cloud()
+    store.write("a", b"data")
+    for call in (
+        lambda: store.write("a", b"other", if_match=text),
+        lambda: store.write("a", iter([b"other"]), if_match=text),
+        lambda: store.read("a", if_match=text),
+        lambda: store.delete("a", if_match=text),
+    ):
+        with pytest.raises(errors.PreconditionFailed):
+            call()
+    assert store.read("a") == b"data"
+
+
 # Others
 
 
@@ -270,13 +348,28 @@ def test_signed_urls_read_write_and_delete(
 ) -> None:
     store = request.getfixturevalue(opener)()
     key = "a folder/ü+%2F?#&=.txt"
-    blob = {"x-ms-blob-type": "BlockBlob"} if store.type == "az" else {}
-    put = client.request("PUT", store.sign(key, "PUT"), body=b"data", headers=blob)
+    url = store.sign(key, "PUT")
+    put = client.request("PUT", url, body=b"data", headers=dict(url.headers))
     assert put.status in {200, 201}, put.data
     assert store.read(key) == b"data"
     assert client.request("GET", store.sign(key)).data == b"data"
     assert client.request("DELETE", store.sign(key, "DELETE")).status in {202, 204}
     assert not store.exists(key)
+
+
+@pytest.mark.parametrize("opener", ["open_s3", "open_azure"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_url_to_read_or_delete_needs_no_header(
+    request: pytest.FixtureRequest, opener: str, method: str
+) -> None:
+    assert request.getfixturevalue(opener)().sign("a", method).headers == {}
+
+
+def test_an_anonymous_url_names_the_type_that_was_asked_for(open_s3: Open) -> None:
+    store = open_s3(access_key=None, secret_key=None, anonymous=True, check=False)
+    url = store.sign("a", "PUT", content_type="text/x")
+    assert url.endswith("/a")
+    assert url.headers == {"Content-Type": "text/x"}
 
 
 @pytest.mark.parametrize("opener", ["open_s3", "open_azure"])
@@ -297,16 +390,24 @@ def test_a_url_that_cannot_hold_is_not_signed(open_s3: Open, seconds: int) -> No
         open_s3().sign("a", expires=timedelta(seconds=seconds))
 
 
+@pytest.mark.parametrize("opener", ["open_s3", "open_azure"])
+def test_no_other_method_is_signed(request: pytest.FixtureRequest, opener: str) -> None:
+    with pytest.raises(errors.Unsupported, match="'POST'"):
+        request.getfixturevalue(opener)().sign("a", "POST")
+
+
 def test_a_signed_write_holds_for_its_type_and_digest(
     open_s3: Open, client: urllib3.PoolManager
 ) -> None:
     store = open_s3()
     md5 = hashlib.md5(b"data", usedforsecurity=False)
     url = store.sign("a", "PUT", content_type="text/x", content_md5=md5.hexdigest())
-    headers = {"content-type": "text/x", "content-md5": b64encode(md5.digest()).decode()}
+    coded = b64encode(md5.digest()).decode()
+    headers = {"Content-Type": "text/x", "Content-MD5": coded}
+    assert url.headers == headers
     assert client.request("PUT", url, body=b"data", headers=headers).status == 200
     assert store.stat("a").content_type == "text/x"
-    other = {**headers, "content-type": "text/html"}
+    other = {**headers, "Content-Type": "text/html"}
     assert client.request("PUT", url, body=b"data", headers=other).status == 403
     assert client.request("PUT", url, body=b"evil", headers=headers).status == 400
 

@@ -67,6 +67,11 @@ def test_a_url_writes_at_the_other_address(store: DataStore, client: urllib3.Poo
     assert store.read("a") == b"data"
 
 
+def test_the_headers_of_a_url_come_through_layers_and_router(store: DataStore) -> None:
+    url = store.sign("a", "PUT", content_type="text/x")
+    assert url.headers == {"Content-Type": "text/x"}
+
+
 def test_a_url_is_not_good_at_the_stores_own_address(
     store: DataStore, client: urllib3.PoolManager
 ) -> None:

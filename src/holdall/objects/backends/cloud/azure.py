@@ -21,7 +21,13 @@ from holdall.objects.backends.cloud import xml
 from holdall.objects.backends.cloud.faults import Asked, answered, asked_by
 from holdall.objects.backends.cloud.requests import conditions_of, etag_of
 from holdall.objects.backends.cloud.service import Known, Listing, Part, Service
-from holdall.objects.backends.cloud.words import check_metadata, check_tags, metadata_of
+from holdall.objects.backends.cloud.words import (
+    check_carried,
+    check_metadata,
+    check_tags,
+    metadata_of,
+    quoted_etag,
+)
 from holdall.objects.options import WRITE
 from holdall.objects.results import Capabilities
 
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
     from holdall.objects.backends.cloud.http import Response
     from holdall.objects.contract import Data
     from holdall.objects.options import GetOptions, SignOptions, WriteOptions
+    from holdall.objects.results import SignedUrl
 
 _METADATA_BYTES = 8192
 _BLOCK_BYTES = 4000 * 1024 * 1024
@@ -82,7 +89,10 @@ class AzureService(Service):
     # Writing
 
     def attributes(self, options: WriteOptions) -> tuple[dict[str, str], dict[str, str]] | None:
-        metadata = {_name(name): value for name, value in metadata_of(options).items()}
+        metadata = {
+            _name(name): value for name, value in metadata_of(options, self.default_type).items()
+        }
+        check_carried(options, self._requests.root)
         check_metadata(metadata, _METADATA_BYTES, self._requests.root)
         check_tags(options.tags, self._requests.root, _TAG)
         if metadata and self._keyed:
@@ -96,7 +106,10 @@ class AzureService(Service):
     def _headers(self, options: WriteOptions) -> dict[str, str]:
         if options is WRITE:
             return {}
-        headers = {_META + _name(name): value for name, value in metadata_of(options).items()}
+        headers = {
+            _META + _name(name): value
+            for name, value in metadata_of(options, self.default_type).items()
+        }
         if options.content_type is not None:
             headers["x-ms-blob-content-type"] = options.content_type
         if options.storage_class is not None:
@@ -114,10 +127,10 @@ class AzureService(Service):
         return etag_of(self._send("PUT", ref.key, asked_by(ref, options), {}, headers, data))
 
     def condition(self, etag: str) -> dict[str, str]:
-        return {"e_tag": f'"{etag}"'}
+        return {"e_tag": quoted_etag(etag)}
 
     def read_condition(self, etag: str) -> dict[str, str]:
-        return {"if_match": f'"{etag}"'}
+        return {"if_match": quoted_etag(etag)}
 
     def etag(self, answer: Any) -> str:
         return str(answer["e_tag"]).strip('"')
@@ -213,7 +226,7 @@ class AzureService(Service):
     def delete_same(self, ref: Reference, etag: str) -> None:
         asked = Asked(ref, writes=True)
         try:
-            self._send("DELETE", ref.key, asked, {}, {"if-match": f'"{etag}"'})
+            self._send("DELETE", ref.key, asked, {}, {"if-match": quoted_etag(etag)})
         except PreconditionFailed:
             self.head(ref)  # says that there is none, which the service calls a failed condition
             raise
@@ -281,7 +294,8 @@ class AzureService(Service):
                 ElementTree.SubElement(root, "Latest").text = part.name
         headers = {"content-type": "application/xml", **self._headers(options)}
         query = {"comp": "blocklist"}
-        self._send("PUT", session, Asked(ref), query, headers, ElementTree.tostring(root))
+        asked = Asked(ref, storage_class=options.storage_class)
+        self._send("PUT", session, asked, query, headers, ElementTree.tostring(root))
         carried = {
             name: value
             for name, value in self._headers(options).items()
@@ -305,7 +319,7 @@ class AzureService(Service):
         except NotFound:
             return
 
-    def sign(self, ref: Reference, options: SignOptions) -> str:
+    def sign(self, ref: Reference, options: SignOptions) -> SignedUrl:
         return self._requests.presign(ref.key, options)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from holdall.objects.backends.cloud.credentials import (
     revealed,
 )
 from holdall.objects.backends.cloud.http import Http
-from holdall.objects.backends.cloud.settings import url_of
+from holdall.objects.backends.cloud.settings import check_url, url_of
 from holdall.objects.backends.cloud.shared_key import read_connection_string
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def account_of(settings: AzureSettings, environment: Mapping[str, str] = os.envi
         settings.endpoint or pairs.get("blobendpoint") or _endpoint(name, pairs, settings.host)
     )
     endpoint = url_of(endpoint, settings.use_ssl)
+    check_url("the endpoint of the account", endpoint)
     if settings.anonymous:
         return Account(name, endpoint, None, signs=False)
     sources = _sources(settings, pairs, environment)

@@ -28,6 +28,7 @@ from holdall.objects.backends.cloud.shared_key import (
     sas_pairs,
 )
 from holdall.objects.backends.cloud.store import CloudStore
+from holdall.objects.results import SignedUrl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,7 +112,7 @@ class AzureRequests(Requests):
             requests.append(f"{method} {target} HTTP/1.1\r\n{lines}Content-Length: 0\r\n")
         return xml.batch_of(requests)
 
-    def presign(self, key: str, options: SignOptions) -> str:
+    def presign(self, key: str, options: SignOptions) -> SignedUrl:
         credentials = self._account.credentials
         access = None if credentials is None else credentials.current()
         if not isinstance(access, SharedKey):
@@ -131,7 +132,8 @@ class AzureRequests(Requests):
             options.method, self._account.name, self._container, key, access.key, expiry,
             https=self._public.startswith("https:"),
         )  # fmt: skip
-        return f"{self._public}/{self.quoted(key)}?{query}"
+        blob = {"x-ms-blob-type": "BlockBlob"} if options.method == "PUT" else {}
+        return SignedUrl(f"{self._public}/{self.quoted(key)}?{query}", blob)
 
 
 @final

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdall.objects.backends.cloud import driving, forks
 from holdall.objects.backends.cloud.faults import Asked, raised
-from holdall.objects.backends.cloud.words import MD5, SHA256, decoded
+from holdall.objects.backends.cloud.words import MD5, SHA256, TYPE, decoded
 from holdall.objects.results import ObjectMeta
 
 if TYPE_CHECKING:
@@ -162,13 +162,16 @@ class Container:
         tags: dict[str, str] | None,
     ) -> ObjectMeta:
         md5, sha256 = metadata.pop(MD5, None), metadata.pop(SHA256, None)
+        meant = metadata.pop(TYPE, None)
+        if content_type == self.service.default_type:
+            content_type = meant  # another program may have given it another one meanwhile
         return ObjectMeta(
             self.root,
             key,
             size,
             modified_ns,
             etag or None,
-            None if content_type == self.service.default_type else content_type,
+            content_type,
             {name: decoded(value) for name, value in metadata.items()} if metadata else metadata,
             tags,
             md5 or content_md5,

@@ -43,10 +43,16 @@ class Provider(Generic[T]):
     def __call__(self) -> dict[str, Any]:
         try:
             lease = self._credentials.lease()
+            shaped = self._shape(lease.value)
+            if any(isinstance(text, str) and not text.isprintable() for text in shaped.values()):
+                # obstore would panic, which is no Exception.
+                raise InvalidConfig(
+                    "the credentials hold a line break or another character that no header can"
+                )
         except HoldallError as error:
             self._error = error
             raise
-        return {**self._shape(lease.value), "expires_at": lease.expires}
+        return {**shaped, "expires_at": lease.expires}
 
     def taken(self) -> HoldallError | None:
         """The error since the last time that this was asked."""

@@ -23,6 +23,7 @@ from holdall.core.errors import (
     Unsupported,
 )
 from holdall.core.reference import Reference
+from holdall.core.secrets import MASK
 
 if TYPE_CHECKING:
     from holdall.objects.options import WriteOptions
@@ -46,6 +47,7 @@ _UNKNOWN_CALLER = {
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
+    "XAdminUserNotFound",  # versitygw's, with the status 404
 }
 _TOO_LARGE = {
     "EntityTooLarge",
@@ -64,6 +66,14 @@ _ARCHIVED = {"InvalidObjectState", "BlobArchived", "BlobBeingRehydrated"}
 _EXISTS = {"BlobAlreadyExists", "UnspecifiedConditionsNotMet"}
 # Of a connection that was never made, so that nothing was sent.
 _UNREACHED = re.compile(r"legacy::Error\(\s+Connect,")
+# What a service may repeat of a request, and what lends its holder the caller's rights; also in
+# JSON, in a URL within a URL, and in the text of obstore, which escapes quotes.
+_IS = r"[\\\"']*\s*(?:[:=]|%3d)\s*[\\\"']*"
+_LENT = re.compile(
+    rf"((?<![a-z])(?:sig|x-amz-(?:credential|security-token|signature)|x-goog-signature){_IS}"
+    rf"|authorization{_IS}[a-z0-9-]+\s+)[^&\s\"'<>\\]+",
+    re.IGNORECASE,
+)
 _TIMED_OUT = ("operation timed out", "deadline has elapsed", "TimedOut", "request timed out")
 
 
@@ -75,17 +85,25 @@ class Asked(Struct, frozen=True):
         creates: It asked that there be nothing there.
         conditional: It asked for a certain etag.
         writes: It changes something, so that a lost reply leaves the outcome unknown.
+        storage_class: It asked for this class.
     """
 
     ref: Reference
     creates: bool = False
     conditional: bool = False
     writes: bool = False
+    storage_class: str | None = None
 
 
 def asked_by(ref: Reference, options: WriteOptions) -> Asked:
     """What a write asks for."""
-    return Asked(ref, options.if_none_match is not None, options.if_match is not None, writes=True)
+    return Asked(
+        ref,
+        options.if_none_match is not None,
+        options.if_match is not None,
+        writes=True,
+        storage_class=options.storage_class,
+    )
 
 
 def answered(status: int, code: str, message: str, asked: Asked) -> HoldallError:
@@ -98,7 +116,7 @@ def answered(status: int, code: str, message: str, asked: Asked) -> HoldallError
         asked: What the request was.
     """
     ref = asked.ref
-    said = f" ({code}: {message})" if message else f" ({code})" if code else ""
+    said = f" ({code}: {masked(message)})" if message else f" ({code})" if code else ""
     if code in _NO_CONTAINER and status == 404:
         kind = "bucket" if ref.scheme in {"s3", "gs"} else "container"
         return InvalidConfig(
@@ -111,16 +129,17 @@ def answered(status: int, code: str, message: str, asked: Asked) -> HoldallError
             f"the other kind{said}",
             reference=ref,
         )
-    if status == 412 or code in _EXISTS or (asked.conditional and asked.writes and status == 404):
-        return _refused(asked)
-    if status == 404:
-        return NotFound(f"{ref}: there is no object", reference=ref)
+    # Before what 404 says by itself, which some servers answer here too.
     if status == 401 or code in _UNKNOWN_CALLER:
         return Unauthenticated(
             f"{ref}: the service does not accept these credentials{said}. "
             "Check the keys or the token, whether they have expired, and the clock",
             reference=ref,
         )
+    if status == 412 or code in _EXISTS or (asked.conditional and asked.writes and status == 404):
+        return _refused(asked)
+    if status == 404:
+        return NotFound(f"{ref}: there is no object", reference=ref)
     if code in _ARCHIVED:
         return PermissionDenied(
             f"{ref} is in an archive class, and cannot be read before it is restored{said}. "
@@ -148,7 +167,18 @@ def answered(status: int, code: str, message: str, asked: Asked) -> HoldallError
         busy = Unavailable(f"{ref}: the service answers {status}{said}", reference=ref)
         # What stands between may say so of a request that went through.
         return lost(busy, asked) if status >= 500 else busy
+    if status == 400 and asked.storage_class is not None:
+        return Unsupported(
+            f"{ref}: the service refuses this{said}, which asks for the storage class "
+            f"{asked.storage_class!r}: has it a class of that name?",
+            reference=ref,
+        )
     return Unavailable(f"{ref}: the service answers {status}{said}", reference=ref, transient=False)
+
+
+def masked(text: str) -> str:
+    """What a service says, without signatures and tokens."""
+    return _LENT.sub(rf"\1{MASK}", text)
 
 
 def _refused(asked: Asked) -> HoldallError:
@@ -169,6 +199,9 @@ def raised(error: Exception, asked: Asked, endpoint: str) -> HoldallError:
         endpoint: Where to, to name it when it does not answer.
     """
     text = str(error)
+    shown = masked(text)
+    if shown != text:
+        error.args = (shown,)  # it becomes the cause, which a traceback prints
     status, code = _STATUS.search(text), _CODE.search(text)
     if status is not None:
         message = _MESSAGE.search(text)

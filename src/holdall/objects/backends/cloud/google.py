@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from holdall.objects.backends.cloud.http import Response
     from holdall.objects.contract import Data
     from holdall.objects.options import GetOptions, SignOptions
+    from holdall.objects.results import SignedUrl
 
 _METADATA_BYTES = 8192
 _OBJECT_BYTES = 5 * 1024**4
@@ -108,7 +109,7 @@ class GoogleService(Service):
         check_metadata(self._metadata(options), _METADATA_BYTES, self._requests.root)
 
     def _metadata(self, options: WriteOptions) -> dict[str, str]:
-        metadata = metadata_of(options)
+        metadata = metadata_of(options, self.default_type)
         if options.tags:
             metadata[_TAGS] = encoded(msgspec.json.encode(options.tags).decode())
         return metadata
@@ -343,7 +344,7 @@ class GoogleService(Service):
             for _, error in self.delete(refs[at : at + self.delete_batch]):
                 raise error
 
-    def sign(self, ref: Reference, options: SignOptions) -> str:
+    def sign(self, ref: Reference, options: SignOptions) -> SignedUrl:
         return self._requests.presign(ref.key, options)
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from holdall.objects.backends.cloud.requests import Requests
 from holdall.objects.backends.cloud.settings import GoogleSettings, url_of
 from holdall.objects.backends.cloud.sigv4 import query_text
 from holdall.objects.backends.cloud.store import CloudStore
+from holdall.objects.results import SignedUrl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +94,7 @@ class GoogleRequests(Requests):
         body = b"".join((head.encode(), data, f"\r\n--{boundary}--\r\n".encode()))
         return body, f"multipart/related; boundary={boundary}"
 
-    def presign(self, key: str, options: SignOptions) -> str:
+    def presign(self, key: str, options: SignOptions) -> SignedUrl:
         if self._signer is None:
             raise Unsupported(
                 f"{self.root}: only the key of a service account signs URLs here, and the store "
@@ -101,17 +102,18 @@ class GoogleRequests(Requests):
                 reference=self.root,
             )
         path = f"/{self._bucket}/{self.quoted(key)}"
+        headers = self.signed_headers(options)
         query = google_signing.presign(
             options.method,
             urlsplit(self._public).netloc,
             path,
-            self.signed_headers(options),
+            {name.lower(): text for name, text in headers.items()},
             self._signer.email,
             self._signer.sign,
             datetime.now(UTC),
             int(options.expires),
         )
-        return f"{self._public}{path}?{query}"
+        return SignedUrl(f"{self._public}{path}?{query}", headers)
 
     def said(self, response: Response) -> tuple[str, str]:
         try:

@@ -25,21 +25,18 @@ def sanitize_s3_prefix(prefix: str) -> str:
             f"the prefix {prefix!r} holds other characters than letters, digits, '.', '_', '-' "
             "and '/'"
         )
-    stripped = prefix.strip("/")
-    if not stripped:
-        if prefix.strip():
-            raise InvalidConfig(f"the prefix {prefix!r} has no name: leave it out for the whole")
-        return ""
-    return f"{key_prefix(stripped)}/"
+    return f"{key_prefix(prefix)}/" if prefix else ""
 
 
 def key_prefix(prefix: str) -> str:
     """A prefix as a key, without `/` at its ends.
 
     Raises:
-        InvalidConfig: It is no key.
+        InvalidConfig: It is no key, or nothing but `/`, which is not taken for the empty one.
     """
     stripped = prefix.strip("/")
+    if prefix and not stripped:
+        raise InvalidConfig(f"the prefix {prefix!r} has no name: leave it out for the whole")
     if stripped:
         try:
             check_key(stripped)

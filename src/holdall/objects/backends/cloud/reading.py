@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any, final
 
 from msgspec import structs
 
-from holdall.core.errors import HoldallError, InvalidRange, NotFound, PreconditionFailed
+from holdall.core.errors import (
+    HoldallError,
+    InvalidRange,
+    NotFound,
+    PreconditionFailed,
+    Unavailable,
+)
 from holdall.core.runtime.blocking import drive
 from holdall.objects.backends.cloud import forks
 from holdall.objects.backends.cloud.bodies import CloudBytes, CloudStream
@@ -107,11 +113,11 @@ class Reader:
             return await self._failed(ref, options, error)
         meta = self._container.answered(answer)
         start, end = options.span(meta.size, ref)
-        length = end - start
-        if length <= _EAGER_BYTES:
-            data = await self._whole(ref, answer)
-            return BytesStream(meta, start, data)
-        return self._stream(ref, meta, start, end, answer)
+        stream = self._stream(ref, meta, start, end, answer)
+        if end - start > _EAGER_BYTES:
+            return stream
+        # Piece by piece: a service may send more than it announces, which is cut then.
+        return BytesStream(meta, start, await stream.read_all())
 
     async def _failed(self, ref: Reference, options: GetOptions, error: Exception) -> ObjectStream:
         """What an error of obstore means; answers where it was none."""
@@ -153,12 +159,6 @@ class Reader:
             rest if length > _PARALLEL_BYTES and self._container.workers > 1 else None,
         )
 
-    async def _whole(self, ref: Reference, answer: Any) -> bytes:
-        try:
-            return await self._runtime.call(_whole, _whole_async, answer)
-        except self._container.errors as error:
-            raise self._container.fault(error, Asked(ref)) from error
-
     async def _beyond(self, ref: Reference, options: GetOptions) -> ObjectStream:
         """A range that the service does not have: an error, but for nothing of an empty object."""
         known = await self._container.run(self._service.head, ref)
@@ -180,6 +180,10 @@ class Reader:
                 data = await self._runtime.call(answer.bytes, answer.bytes_async)
             except self._container.errors as error:
                 raise self._container.fault(error, Asked(ref, conditional=True)) from error
+            if len(data) != last - at:
+                raise Unavailable(
+                    f"{ref}: {last - at} bytes were announced, and {len(data)} came", reference=ref
+                )
             whole[at - start : last - start] = data
 
         async for _ in self._runtime.map(
@@ -187,11 +191,3 @@ class Reader:
         ):
             pass
         return bytes(whole)
-
-
-def _whole(answer: Any) -> bytes:
-    return bytes(answer.bytes())
-
-
-async def _whole_async(answer: Any) -> bytes:
-    return bytes(await answer.bytes_async())

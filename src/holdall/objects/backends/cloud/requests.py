@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
-from holdall.core.errors import HoldallError, LimitExceeded
+from holdall.core.errors import HoldallError, LimitExceeded, Unsupported
 from holdall.objects.backends.cloud.faults import Asked, answered, lost
+from holdall.objects.backends.cloud.words import quoted_etag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from holdall.objects.backends.cloud.http import Http, Response
     from holdall.objects.contract import Data
     from holdall.objects.options import SignOptions, WriteOptions
+    from holdall.objects.results import SignedUrl
 
 _KEY_SAFE = "/-_.~"
 
@@ -52,8 +54,8 @@ class Requests(ABC):
         """
 
     @abstractmethod
-    def presign(self, key: str, options: SignOptions) -> str:
-        """A URL that needs no other credential; no request."""
+    def presign(self, key: str, options: SignOptions) -> SignedUrl:
+        """A URL that needs no other credential, and what goes with it; no request."""
 
     def send(
         self,
@@ -117,13 +119,22 @@ class Requests(ABC):
 
     @staticmethod
     def signed_headers(options: SignOptions) -> dict[str, str]:
-        """What the client must send with a signed URL."""
+        """What the client must send with a signed URL, for its signature to hold."""
         headers: dict[str, str] = {}
         if options.content_type is not None:
-            headers["content-type"] = options.content_type
+            headers["Content-Type"] = options.content_type
         if options.content_md5 is not None:
-            headers["content-md5"] = b64encode(bytes.fromhex(options.content_md5)).decode()
+            headers["Content-MD5"] = b64encode(bytes.fromhex(options.content_md5)).decode()
         return headers
+
+
+def check_method(options: SignOptions, reference: Reference) -> None:
+    """Raise `Unsupported` for a method that no URL is signed for."""
+    if options.method not in {"GET", "PUT", "DELETE"}:
+        raise Unsupported(
+            f"{reference}: a URL is signed for GET, PUT or DELETE, and not for {options.method!r}",
+            reference=reference,
+        )
 
 
 def check_expiry(options: SignOptions, longest: int | None, reference: Reference) -> None:
@@ -147,7 +158,7 @@ def conditions_of(options: WriteOptions) -> dict[str, str]:
     """The conditions of a write as headers of HTTP (RFC 9110, section 13.1)."""
     if options.if_none_match is not None:
         return {"if-none-match": "*"}
-    return {} if options.if_match is None else {"if-match": f'"{options.if_match}"'}
+    return {} if options.if_match is None else {"if-match": quoted_etag(options.if_match)}
 
 
 def etag_of(response: Response) -> str:

@@ -14,7 +14,13 @@ from holdall.objects.backends.cloud.probing import Probe
 from holdall.objects.backends.cloud.requests import conditions_of, etag_of
 from holdall.objects.backends.cloud.service import Known, Listing, Part, Service
 from holdall.objects.backends.cloud.sigv4 import DIGEST
-from holdall.objects.backends.cloud.words import check_metadata, check_tags, metadata_of
+from holdall.objects.backends.cloud.words import (
+    check_carried,
+    check_metadata,
+    check_tags,
+    metadata_of,
+    quoted_etag,
+)
 from holdall.objects.options import WRITE, WriteOptions
 from holdall.objects.results import Capabilities
 
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
     from holdall.objects.backends.cloud.s3_store import S3Requests
     from holdall.objects.contract import Data
     from holdall.objects.options import GetOptions, SignOptions
+    from holdall.objects.results import SignedUrl
 
 _METADATA_BYTES = 2048
 _OBJECT_BYTES = 5 * 1024**4
@@ -88,7 +95,8 @@ class S3Service(Service):
     # Writing
 
     def attributes(self, options: WriteOptions) -> tuple[dict[str, str], dict[str, str]] | None:
-        metadata = metadata_of(options)
+        metadata = metadata_of(options, self.default_type)
+        check_carried(options, self._requests.root)
         check_metadata(metadata, _METADATA_BYTES, self._requests.root)
         check_tags(options.tags, self._requests.root, _TAG)
         if not _HEADERS.isdisjoint(metadata):
@@ -102,7 +110,9 @@ class S3Service(Service):
     def _headers(self, options: WriteOptions) -> dict[str, str]:
         if options is WRITE:
             return dict(self._extra)
-        headers = {_META + name: value for name, value in metadata_of(options).items()}
+        headers = {
+            _META + name: value for name, value in metadata_of(options, self.default_type).items()
+        }
         if options.content_type is not None:
             headers["content-type"] = options.content_type
         if options.storage_class is not None:
@@ -117,10 +127,10 @@ class S3Service(Service):
         return etag_of(self._send("PUT", ref, asked, {}, headers, data))
 
     def condition(self, etag: str) -> dict[str, str]:
-        return {"e_tag": f'"{etag}"'}
+        return {"e_tag": quoted_etag(etag)}
 
     def read_condition(self, etag: str) -> dict[str, str]:
-        return {"if_match": f'"{etag}"'}
+        return {"if_match": quoted_etag(etag)}
 
     def etag(self, answer: Any) -> str:
         return str(answer["e_tag"]).strip('"')
@@ -248,7 +258,7 @@ class S3Service(Service):
         tags = self.tags(from_ref, source)
         if tags:
             headers["x-amz-tagging"] = self._requests.form(tags)
-        session = self._begin(to_ref, {**headers, **self._extra})
+        session = self._begin(Asked(to_ref), {**headers, **self._extra})
         spans = [
             (number, at, min(at + _COPY_PART_BYTES, source.size))
             for number, at in enumerate(range(0, max(source.size, 1), _COPY_PART_BYTES), 1)
@@ -283,10 +293,11 @@ class S3Service(Service):
     # Uploads
 
     def begin(self, ref: Reference, options: WriteOptions, upload: str) -> str:
-        return self._begin(ref, self._headers(options))
+        asked = Asked(ref, storage_class=options.storage_class)
+        return self._begin(asked, self._headers(options))
 
-    def _begin(self, ref: Reference, headers: Mapping[str, str]) -> str:
-        answer = self._send("POST", ref, Asked(ref), {"uploads": ""}, headers)
+    def _begin(self, asked: Asked, headers: Mapping[str, str]) -> str:
+        answer = self._send("POST", asked.ref, asked, {"uploads": ""}, headers)
         return xml.text(self._xml(answer), "UploadId")
 
     def put_part(
@@ -336,7 +347,7 @@ class S3Service(Service):
         except NotFound:
             return
 
-    def sign(self, ref: Reference, options: SignOptions) -> str:
+    def sign(self, ref: Reference, options: SignOptions) -> SignedUrl:
         return self._requests.presign(ref.key, options)
 
     def close(self) -> None:

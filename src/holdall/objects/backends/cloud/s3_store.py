@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, final
@@ -15,7 +16,7 @@ from holdall.objects.backends.cloud import aws, driving
 from holdall.objects.backends.cloud.prefixes import root_of
 from holdall.objects.backends.cloud.requests import Requests
 from holdall.objects.backends.cloud.s3 import S3Service
-from holdall.objects.backends.cloud.settings import S3Settings, url_of
+from holdall.objects.backends.cloud.settings import S3Settings, check_url, url_of
 from holdall.objects.backends.cloud.sigv4 import (
     DIGEST,
     UNSIGNED,
@@ -25,6 +26,7 @@ from holdall.objects.backends.cloud.sigv4 import (
     sign_headers,
 )
 from holdall.objects.backends.cloud.store import CloudStore
+from holdall.objects.results import SignedUrl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from holdall.objects.options import SignOptions
 
 _REGION = "us-east-1"
+# They stand in the URL as they are, over which obstore panics; Ceph writes `tenant:bucket`.
+_NAME = re.compile(r"[\w.:-]+\Z", re.ASCII)
 
 
 @final
@@ -99,22 +103,23 @@ class S3Requests(Requests):
             method, self._host, path, text, headers, payload, access, self._region, now
         )
 
-    def presign(self, key: str, options: SignOptions) -> str:
+    def presign(self, key: str, options: SignOptions) -> SignedUrl:
         host, path = self._public.netloc, f"{self._public.path}/{self.quoted(key)}"
         url = f"{self._public.scheme}://{host}{path}"
+        headers = self.signed_headers(options)
         if self._credentials is None:
-            return url
+            return SignedUrl(url, headers)
         query = presign(
             options.method,
             host,
             path,
-            self.signed_headers(options),
+            {name.lower(): text for name, text in headers.items()},
             self._credentials.current(),
             self._region,
             datetime.now(UTC),
             int(options.expires),
         )
-        return f"{url}?{query}"
+        return SignedUrl(f"{url}?{query}", headers)
 
     def source(self, key: str) -> str:
         return self.quoted(f"{self._bucket}/{key}")
@@ -207,12 +212,20 @@ def _in_host(settings: S3Settings) -> bool:
 
 def _addresses(settings: S3Settings) -> tuple[str, str]:
     """The URL of the service, and the one of the bucket."""
+    for name in ("bucket", "region"):
+        if not _NAME.match(getattr(settings, name)):
+            raise InvalidConfig(
+                f"the setting {name!r} holds other characters than letters, digits, '.', '_', '-' "
+                "and ':'"
+            )
     service = f"https://s3.{settings.region}.amazonaws.com"
     endpoint = url_of(settings.endpoint or service, settings.use_ssl)
     if not _in_host(settings):
         return endpoint, f"{endpoint}/{settings.bucket}"
     scheme, _, host = endpoint.partition("://")
-    return endpoint, f"{scheme}://{settings.bucket}.{host}"
+    base = f"{scheme}://{settings.bucket}.{host}"
+    check_url("bucket", base)
+    return endpoint, base
 
 
 def _key(settings: S3Settings) -> Key | None:

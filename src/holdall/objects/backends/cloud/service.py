@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from holdall.core.reference import Reference
     from holdall.objects.contract import Data
     from holdall.objects.options import GetOptions, SignOptions, WriteOptions
-    from holdall.objects.results import Capabilities
+    from holdall.objects.results import Capabilities, SignedUrl
 
 
 class Known(Struct, frozen=True, gc=False):
@@ -225,8 +225,8 @@ class Service(ABC):
         """Forget an upload and its parts; nothing happens when there is none."""
 
     @abstractmethod
-    def sign(self, ref: Reference, options: SignOptions) -> str:
-        """Answer a URL that lets its holder do one thing; no request."""
+    def sign(self, ref: Reference, options: SignOptions) -> SignedUrl:
+        """Answer a URL that lets its holder do one thing, and what it must send; no request."""
 
     @abstractmethod
     def close(self) -> None:

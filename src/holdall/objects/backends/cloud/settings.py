@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Literal
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
+from holdall.core.errors import InvalidConfig
 from holdall.core.secrets import Secret
 from holdall.objects.options import PART_BYTES
 
 _SIGNED = ("x-amz-", "x-ms-", "x-goog-")
+_IN_REQUESTS = (
+    "account_name", "bucket", "container", "endpoint", "host", "kms_key_id", "region",
+    "sign_endpoint",
+)  # fmt: skip
+"""Settings that stand in the URL or a header of a request, where obstore panics over others."""
+_URL = re.compile(r"https?://[\w\-.~:/?#\[\]@!$&'()*+,;=%]+\Z", re.ASCII | re.IGNORECASE)
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+\Z", re.ASCII)  # RFC 9110, section 5.6.2
 _OURS = {"authorization", "host", "content-length", "content-type", "range", "date"}
 
 
@@ -55,13 +65,45 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
     check: bool = True
 
     def __post_init__(self) -> None:
+        for name in _IN_REQUESTS:
+            text = getattr(self, name, None)
+            # It is not shown: a secret may stand in it.
+            if text and (not text.isprintable() or " " in text):
+                raise InvalidConfig(f"{name} holds a space, a line break or the like")
+        for name in ("endpoint", "sign_endpoint"):
+            if getattr(self, name):
+                check_url(name, url_of(getattr(self, name), self.use_ssl))
+        for name in ("timeout", "connect_timeout"):
+            if getattr(self, name) < timedelta(milliseconds=1):
+                raise InvalidConfig(f"{name} must be at least 1 ms")
         for name, value in self.headers.items():
             if name.lower().startswith(_SIGNED) or name.lower() in _OURS:
                 raise ValueError(f"headers: {name!r} belongs to the service, or to the request")
             if not name.isascii() or not value.isascii() or not (name + value).isprintable():
                 raise ValueError(f"headers: {name!r} is not plain ASCII on one line")
+            if not _TOKEN.match(name):
+                raise ValueError(f"headers: {name!r} is no name of a header")
         if self.idle_connections is not None and self.idle_connections < 1:
             raise ValueError(f"idle_connections is {self.idle_connections}: below 1")
+
+
+def check_url(setting: str, url: str) -> None:
+    """Raise `InvalidConfig` for a URL that no request can be sent to; it is not shown.
+
+    Args:
+        setting: Where it stands.
+        url: As `url_of` answers it.
+    """
+    try:
+        parts = urlsplit(url)
+        fit = bool(_URL.match(url) and parts.hostname) and parts.port != 0
+    except ValueError:
+        fit = False
+    if not fit:
+        raise InvalidConfig(
+            f"{setting} is no URL: it needs a host, perhaps a port, and other characters than "
+            "those of URLs encoded"
+        )
 
 
 def url_of(endpoint: str, use_ssl: bool) -> str:

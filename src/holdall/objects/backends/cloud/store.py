@@ -17,7 +17,7 @@ from holdall.core.reference import (
 from holdall.objects.backends.cloud.container import Container
 from holdall.objects.backends.cloud.copying import copy
 from holdall.objects.backends.cloud.reading import Reader
-from holdall.objects.backends.cloud.requests import check_expiry
+from holdall.objects.backends.cloud.requests import check_expiry, check_method
 from holdall.objects.backends.cloud.uploads import Staging
 from holdall.objects.backends.cloud.writing import Writer
 from holdall.objects.contract import ObjectStore
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         SignOptions,
         WriteOptions,
     )
-    from holdall.objects.results import Capabilities, ObjectStream, UploadPage
+    from holdall.objects.results import Capabilities, ObjectStream, SignedUrl, UploadPage
 
 OWN_NAMES = ("uploads", "probes")
 """What is ours in `.holdall`; other names are for who uses the store."""
@@ -249,8 +249,9 @@ class CloudStore(ObjectStore):
     async def remove_folder(self, prefix: Reference) -> None:
         self._inside(prefix)
 
-    async def sign(self, ref: Reference, options: SignOptions) -> str:
+    async def sign(self, ref: Reference, options: SignOptions) -> SignedUrl:
         self._check(ref)
+        check_method(options, ref)
         check_expiry(options, self.service.longest_url, ref)
         return await self._runtime.call(self.service.sign, None, ref, options)
 

@@ -1,7 +1,8 @@
 """What a header can carry: names and values of metadata, written so that every service keeps them.
 
 A value that is no plain ASCII becomes an encoded word of RFC 2047, which S3 itself answers for
-such values, so that other programs can read it. Digests that the writer gave are metadata too.
+such values, so that other programs can read it. Digests that the writer gave are metadata too, and
+so is a content type that could not be told from none.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING
 
-from holdall.core.errors import LimitExceeded
+from holdall.core.errors import LimitExceeded, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MD5, SHA256 = "holdall-md5", "holdall-sha256"
 """The names of metadata in which digests are kept."""
+TYPE = "holdall-type"
+"""Where a content type is kept that the service also gives to what was written without one."""
 
 _PLAIN = re.compile(r"[!-~](?:[ -~]*[!-~])?\Z")
 _WORD = re.compile(r"=\?[Uu][Tt][Ff]-8\?[Bb]\?([A-Za-z0-9+/]*={0,2})\?=\Z")
@@ -44,14 +47,44 @@ def decoded(value: str) -> str:
         return value
 
 
-def metadata_of(options: WriteOptions) -> dict[str, str]:
-    """The user's metadata and the digests, encoded."""
+def metadata_of(options: WriteOptions, default_type: str) -> dict[str, str]:
+    """The user's metadata and what is kept beside them, encoded.
+
+    Args:
+        options: What they are in.
+        default_type: The content type that the service gives an object without one.
+    """
     sent = {name: encoded(value) for name, value in options.metadata.items()}
     if options.content_md5 is not None:
         sent[MD5] = options.content_md5
     if options.sha256 is not None:
         sent[SHA256] = options.sha256
+    if options.content_type == default_type:
+        sent[TYPE] = default_type
     return sent
+
+
+def quoted_etag(etag: str) -> str:
+    """An etag as a header names it; one that no header can carry is that of no object."""
+    return f'"{etag if _carried(etag) else "0" * 32}"'
+
+
+def check_carried(options: WriteOptions, reference: Reference) -> None:
+    """Raise `Unsupported` for what would be a header, and that no header can carry."""
+    for name, text in (
+        ("content_type", options.content_type),
+        ("storage_class", options.storage_class),
+    ):
+        if text is not None and not _carried(text):
+            raise Unsupported(
+                f"{reference}: {name} is {text!r}, and the service takes plain ASCII on one line",
+                reference=reference,
+            )
+
+
+def _carried(text: str) -> bool:
+    # obstore does not raise an error over anything else: it panics, which is no Exception.
+    return text.isascii() and text.isprintable()
 
 
 def check_metadata(sent: Mapping[str, str], limit: int, reference: Reference) -> None:
