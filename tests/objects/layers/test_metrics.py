@@ -14,7 +14,7 @@ from holdall.core.errors import PermissionDenied, Unavailable
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.core.runtime.loop import LoopRuntime
 from holdall.objects.data_store import DataStore
-from holdall.objects.layers.metrics import Counters, Metrics
+from holdall.objects.layers.metrics import Counters, Metrics, states
 from holdall.objects.layers.recorders import OpenTelemetryRecorder, PrometheusRecorder
 from holdall.objects.options import DELETE, GET, HEAD, WRITE
 from holdall.objects.registry import open_store
@@ -205,3 +205,17 @@ def test_opentelemetry_observes_the_state_of_cache_and_breaker() -> None:
     assert found["holdall.circuit_open"] == [0]
     store.close()
     provider.shutdown()
+
+
+def test_counters_know_how_the_cache_and_the_breaker_are() -> None:
+    counters = Counters()
+    assert counters.states() == []
+    store = _watched(counters)
+    known = {(state.name, state.place): state.value for state in counters.states()}
+    assert known["circuit_open", "memory://"] == 0
+    assert known["cache_hits", "memory://"] == 1
+    assert counters.states() == list(states(store.store))
+    store.close()
+    del store
+    gc.collect()
+    assert counters.states() == []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from holdall.objects.layers.cache import Cache
     from holdall.objects.layers.cache_settings import CacheStats
     from holdall.objects.layers.concurrency import Concurrency
-    from holdall.objects.layers.metrics import Counters, Metrics, Recorder
+    from holdall.objects.layers.metrics import Counters, Metrics, Recorder, State, states
     from holdall.objects.layers.rate import Rate
     from holdall.objects.layers.resilience import ResilientConfig, resilient
     from holdall.objects.layers.retry import Retry
@@ -43,8 +43,10 @@ __all__ = [
     "ResilientConfig",
     "Retry",
     "Send",
+    "State",
     "Timeout",
     "resilient",
+    "states",
 ]
 
 # Imported when first used: opening a store must not pay for layers that it does not have.
@@ -60,8 +62,10 @@ _HOMES = {
     "Recorder": "metrics",
     "ResilientConfig": "resilience",
     "Retry": "retry",
+    "State": "metrics",
     "Timeout": "timeout",
     "resilient": "resilience",
+    "states": "metrics",
 }
 
 

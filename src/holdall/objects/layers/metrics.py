@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections import deque
 from typing import (
     TYPE_CHECKING,
@@ -90,6 +91,10 @@ def states(store: ObjectStore) -> Iterator[State]:
                     yield State(f"cache_{name}", str(one.root), value)
 
 
+def unwatched() -> None:
+    """No store is watched yet."""
+
+
 class OperationCount(NamedTuple):
     """The calls of one operation.
 
@@ -121,6 +126,15 @@ class Counters:
         self._sums: dict[str, list[Any]] = {}
         self._errors: dict[tuple[str, str], int] = {}
         self._noted: deque[tuple[str, float, int, int, str | None]] = deque()
+        self._watched: Callable[[], ObjectStore | None] = unwatched
+
+    def watch(self, store: ObjectStore) -> None:
+        self._watched = weakref.ref(store)
+
+    def states(self) -> list[State]:
+        """How the caches and breakers of the store are now; nothing once the store is gone."""
+        store = self._watched()
+        return [] if store is None else list(states(store))
 
     def record(
         self, operation: str, seconds: float, read: int, written: int, error: str | None

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, final
 
 from holdall.core.errors import InvalidConfig
-from holdall.objects.layers.metrics import State, states
+from holdall.objects.layers.metrics import State, states, unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,10 +31,6 @@ _STATES = (
     "cache_entries",
     "cache_bytes",
 )
-
-
-def _nothing() -> None:
-    """No store is watched yet."""
 
 
 def _states(store: ObjectStore | None) -> Iterator[State]:
@@ -65,7 +61,7 @@ class PrometheusRecorder:
                 "PrometheusRecorder needs prometheus_client: pip install 'holdall[prometheus]'"
             ) from error
         self._store = store
-        self._watched: Callable[[], ObjectStore | None] = _nothing
+        self._watched: Callable[[], ObjectStore | None] = unwatched
         registry.register(self)
         self._seconds = Histogram(
             "holdall_seconds", "How long calls took", ["store", "operation"], registry=registry
@@ -125,7 +121,7 @@ class OpenTelemetryRecorder:
 
     def __init__(self, meter: Meter, store: str = "") -> None:
         self._named = {"store": store} if store else {}
-        self._watched: Callable[[], ObjectStore | None] = _nothing
+        self._watched: Callable[[], ObjectStore | None] = unwatched
         for name in _STATES:
             meter.create_observable_gauge(f"holdall.{name}", [partial(self._observe, name)])
         self._seconds = meter.create_histogram(
