@@ -129,9 +129,6 @@ def tags_of(
     if tags.get("_kind", "dict") != "dict":
         raise InvalidValue(f"{place} is a {tags['_kind']!r} of Hayson, and an entity is a dict")
     if type(tags) is dict and _is_ready(tags):
-        for name, value in tags.items():
-            if type(value) is Ref and len(value.val) > LONGEST_REF:
-                raise _too_long(value, f"{place}, {name}")
         return tags.copy()
     taken: dict[str, Kind] = {}
     try:
@@ -158,7 +155,10 @@ def _check_refs(kind: Any, place: str) -> None:
     """Check the Refs that a filter finds: also those of lists and dicts."""
     if type(kind) is Ref:
         if len(kind.val) > LONGEST_REF:
-            raise _too_long(kind, place)
+            raise InvalidValue(
+                f"{place}: the Ref @{kind.val[:40]}… has {len(kind.val):,} characters, and a "
+                f"store finds those with up to {LONGEST_REF:,}"
+            )
     elif type(kind) is list:
         for item in kind:
             _check_refs(item, place)
@@ -167,19 +167,13 @@ def _check_refs(kind: Any, place: str) -> None:
             _check_refs(item, place)
 
 
-def _too_long(ref: Ref, place: str) -> InvalidValue:
-    return InvalidValue(
-        f"{place}: the Ref @{ref.val[:40]}… has {len(ref.val):,} characters, and a store finds "
-        f"those with up to {LONGEST_REF:,}"
-    )
-
-
 def _is_ready(tags: dict[Any, Any]) -> bool:
     """Whether tags are kept as they are: most of those that are loaded."""
     return (
         _READY.issuperset(map(type, tags.values()))
         and _TEXT.issuperset(map(type, tags))
         and _names.issuperset(tags)
+        and not [ref for ref in tags.values() if type(ref) is Ref and len(ref.val) > LONGEST_REF]
     )
 
 
