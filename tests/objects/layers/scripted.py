@@ -124,25 +124,33 @@ class Scripted(Layer):
 
 
 class ScriptedStream(ObjectStream):
-    """A body that comes in pieces: how many bytes each has, or what is raised instead."""
+    """A body that comes in pieces: how many bytes each has at most, or what is raised instead."""
 
-    __slots__ = ("_body", "_pieces")
+    __slots__ = ("_body", "_came", "_pieces")
 
     def __init__(self, body: ObjectStream, pieces: list[int | BaseException]) -> None:
         super().__init__(body.meta, body.start, body.length)
         self._body = body
         self._pieces = pieces
+        self._came = b""  # before a `read_all` that failed, which may be asked for again
 
     async def read(self, size: int) -> bytes:
+        if self._came:
+            chunk, self._came = self._came[:size], self._came[size:]
+            return chunk
         piece = self._pieces.pop(0) if self._pieces else size
         if isinstance(piece, BaseException):
             raise piece
-        return await self._body.read(piece)
+        return await self._body.read(min(piece, size))
 
     async def read_all(self) -> bytes:
         whole = b""
-        while chunk := await self.read(1 << 20):
-            whole += chunk
+        try:
+            while chunk := await self.read(1 << 20):
+                whole += chunk
+        except BaseException:
+            self._came = whole
+            raise
         return whole
 
     async def close(self) -> None:

@@ -2,24 +2,20 @@
 
 import asyncio
 import errno
-import hashlib
 import os
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdall.core.errors import NotFound, PreconditionFailed, Timeout
-from holdall.core.reference import Reference
-from holdall.objects.layers.cache import Cache, CacheSettings
+from holdall.objects.layers.cache import Cache
 from holdall.objects.layers.cache_disk import BLOCK_BYTES, Disk, DiskWriter
 from holdall.objects.layers.concurrency import Concurrency, ConcurrencySettings
 from holdall.objects.options import DELETE, GET, HEAD, WRITE, GetOptions
-from objects.layers.scripted import Mode, Scripted
-
-LARGE = hashlib.shake_128(b"large").digest(3 * BLOCK_BYTES + 17)
+from objects.layers.disk_shelf import LARGE, DiskShelf
+from objects.layers.scripted import Mode
 
 
 @pytest.fixture(params=[True, False], ids=["blocking", "loop"])
@@ -27,86 +23,39 @@ def mode(request: pytest.FixtureRequest) -> Mode:
     return Mode(request.param)
 
 
-class Shelf:
-    """A cache with a folder, around a store whose large bodies come in pieces."""
-
-    def __init__(self, mode: Mode, folder: Path, **settings: Any) -> None:
-        self.mode = mode
-        self.folder = folder
-        self.settings = CacheSettings(
-            max_bytes=100_000, disk=str(folder), ttl=timedelta(seconds=5), **settings
-        )
-        self.inner = Scripted(mode.runtime)
-        self.restart()
-
-    def restart(self) -> None:
-        """Another process: nothing is in memory."""
-        self.cache = Cache(self.inner, self.settings, clock=self.mode.clock)
-
-    def put(self, data: bytes) -> None:
-        self.mode.run(self.cache.put(self.ref, data, WRITE))
-
-    @property
-    def ref(self) -> Reference:
-        return self.inner.ref("k")
-
-    @property
-    def sent(self) -> list[str]:
-        return [name for name in self.inner.operations if name in {"get", "head"}]
-
-    @property
-    def files(self) -> list[Path]:
-        return sorted(self.folder.iterdir()) if self.folder.exists() else []
-
-    def read(self, options: GetOptions = GET, size: int | None = None) -> bytes:
-        self.inner.bodies.append([])
-
-        async def all_of_it() -> bytes:
-            stream = await self.cache.get(self.ref, options)
-            if size is None:
-                return await stream.read_all()
-            chunks = []
-            while chunk := await stream.read(size):
-                chunks.append(chunk)
-            await stream.close()
-            return b"".join(chunks)
-
-        return self.mode.run(all_of_it())
-
-
 @pytest.fixture
-def shelf(mode: Mode, tmp_path: Path) -> Shelf:
-    shelf = Shelf(mode, tmp_path / "cache")
+def shelf(mode: Mode, tmp_path: Path) -> DiskShelf:
+    shelf = DiskShelf(mode, tmp_path / "cache")
     shelf.put(LARGE)
     return shelf
 
 
 @pytest.mark.parametrize("size", [None, 100_000, 8 * BLOCK_BYTES])
-def test_a_large_object_is_fetched_once(shelf: Shelf, size: int | None) -> None:
+def test_a_large_object_is_fetched_once(shelf: DiskShelf, size: int | None) -> None:
     assert [shelf.read(size=size) == LARGE for _ in range(2)] == [True, True]
     assert (shelf.sent, shelf.cache.stats().hits) == (["get"], 1)
 
 
-def test_a_large_object_that_comes_with_the_answer_is_fetched_once(shelf: Shelf) -> None:
+def test_a_large_object_that_comes_with_the_answer_is_fetched_once(shelf: DiskShelf) -> None:
     for _ in range(2):
         assert shelf.mode.run(shelf.cache.get(shelf.ref, GET)).length == len(LARGE)
     assert (shelf.sent, len(shelf.files)) == (["get"], 1)
 
 
-def test_what_is_on_the_disk_survives_a_restart(shelf: Shelf) -> None:
+def test_what_is_on_the_disk_survives_a_restart(shelf: DiskShelf) -> None:
     shelf.read()
     shelf.restart()
     assert (shelf.read() == LARGE, shelf.sent) == (True, ["get", "head"])
 
 
-def test_a_range_is_read_from_the_disk(shelf: Shelf) -> None:
+def test_a_range_is_read_from_the_disk(shelf: DiskShelf) -> None:
     shelf.read()
     start, end = BLOCK_BYTES - 3, 2 * BLOCK_BYTES + 3
     assert shelf.read(GetOptions(start=start, end=end)) == LARGE[start:end]
     assert shelf.sent == ["get"]
 
 
-def test_another_version_is_not_served_from_the_disk(shelf: Shelf) -> None:
+def test_another_version_is_not_served_from_the_disk(shelf: DiskShelf) -> None:
     shelf.read()
     other = LARGE[::-1]
     shelf.mode.run(shelf.inner.inner.put(shelf.ref, other, WRITE))
@@ -117,7 +66,7 @@ def test_another_version_is_not_served_from_the_disk(shelf: Shelf) -> None:
 
 
 def test_a_newer_version_on_the_disk_is_not_served_for_the_etag_of_an_older_one(
-    shelf: Shelf,
+    shelf: DiskShelf,
 ) -> None:
     shelf.read()
     older = shelf.cache
@@ -131,7 +80,7 @@ def test_a_newer_version_on_the_disk_is_not_served_for_the_etag_of_an_older_one(
         shelf.read(GetOptions(if_match=etag))
 
 
-def test_a_body_that_was_not_read_to_its_end_is_not_kept(shelf: Shelf) -> None:
+def test_a_body_that_was_not_read_to_its_end_is_not_kept(shelf: DiskShelf) -> None:
     shelf.inner.bodies.append([])
 
     async def a_part() -> None:
@@ -143,7 +92,7 @@ def test_a_body_that_was_not_read_to_its_end_is_not_kept(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("size", [1, len(LARGE), None], ids=["a part", "all of it", "dropped"])
-def test_nothing_is_remembered_of_a_body_that_is_over(shelf: Shelf, size: int | None) -> None:
+def test_nothing_is_remembered_of_a_body_that_is_over(shelf: DiskShelf, size: int | None) -> None:
     shelf.inner.bodies.append([])
 
     async def use() -> None:
@@ -159,7 +108,7 @@ def test_nothing_is_remembered_of_a_body_that_is_over(shelf: Shelf, size: int | 
     shelf.mode.run(use())
 
 
-def test_what_was_left_of_a_body_that_was_dropped_is_removed_by_the_next(shelf: Shelf) -> None:
+def test_what_was_left_of_a_body_that_was_dropped_is_removed_by_the_next(shelf: DiskShelf) -> None:
     shelf.inner.bodies.append([])
 
     async def a_part() -> None:
@@ -170,7 +119,7 @@ def test_what_was_left_of_a_body_that_was_dropped_is_removed_by_the_next(shelf: 
     assert [path.suffix for path in shelf.files] == [".object"]
 
 
-def test_what_was_written_over_while_it_was_read_is_not_kept(shelf: Shelf) -> None:
+def test_what_was_written_over_while_it_was_read_is_not_kept(shelf: DiskShelf) -> None:
     shelf.inner.bodies.append([])
 
     async def overtaken() -> bytes:
@@ -183,7 +132,7 @@ def test_what_was_written_over_while_it_was_read_is_not_kept(shelf: Shelf) -> No
     assert shelf.files == []
 
 
-def test_what_was_deleted_is_gone_from_the_disk(shelf: Shelf) -> None:
+def test_what_was_deleted_is_gone_from_the_disk(shelf: DiskShelf) -> None:
     shelf.read()
     shelf.mode.run(shelf.cache.delete([shelf.ref], DELETE))
     assert shelf.files == []
@@ -191,32 +140,32 @@ def test_what_was_deleted_is_gone_from_the_disk(shelf: Shelf) -> None:
         shelf.read()
 
 
-def test_a_small_object_is_not_on_the_disk(shelf: Shelf) -> None:
+def test_a_small_object_is_not_on_the_disk(shelf: DiskShelf) -> None:
     shelf.put(b"small")
     shelf.read()
     assert shelf.files == []
 
 
 def test_an_object_above_a_quarter_of_the_budget_is_not_kept(mode: Mode, tmp_path: Path) -> None:
-    shelf = Shelf(mode, tmp_path / "cache", disk_bytes=4 * len(LARGE) - 1)
+    shelf = DiskShelf(mode, tmp_path / "cache", disk_bytes=4 * len(LARGE) - 1)
     shelf.put(LARGE)
     assert (shelf.read() == LARGE, shelf.files) == (True, [])
 
 
-def test_folder_and_files_are_their_owners_alone(shelf: Shelf) -> None:
+def test_folder_and_files_are_their_owners_alone(shelf: DiskShelf) -> None:
     shelf.read()
     modes = [path.stat().st_mode & 0o777 for path in [shelf.folder, *shelf.files]]
     assert modes == [0o700, 0o600]
 
 
-def test_a_folder_that_is_open_to_others_is_not_used(shelf: Shelf) -> None:
+def test_a_folder_that_is_open_to_others_is_not_used(shelf: DiskShelf) -> None:
     shelf.folder.mkdir(mode=0o755)
     assert (shelf.read() == LARGE, shelf.files) == (True, [])
     assert shelf.cache.stats().write_errors == 1
 
 
 def test_a_disk_that_takes_nothing_fails_no_read(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    shelf: DiskShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> int:
         raise OSError(errno.ENOSPC, "no space left")
@@ -271,7 +220,9 @@ DAMAGES: dict[str, Damage] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_file_is_read_from_the_store_and_replaced(shelf: Shelf, damage: Damage) -> None:
+def test_a_damaged_file_is_read_from_the_store_and_replaced(
+    shelf: DiskShelf, damage: Damage
+) -> None:
     shelf.read()
     damage(shelf.files[0])
     shelf.restart()
@@ -283,7 +234,7 @@ def test_a_damaged_file_is_read_from_the_store_and_replaced(shelf: Shelf, damage
 
 
 @pytest.mark.parametrize("damage", ["body", "later block", "truncated", "foreign"])
-def test_a_damaged_file_is_removed(shelf: Shelf, damage: str) -> None:
+def test_a_damaged_file_is_removed(shelf: DiskShelf, damage: str) -> None:
     shelf.read()
     DAMAGES[damage](shelf.files[0])
     shelf.restart()
@@ -292,7 +243,7 @@ def test_a_damaged_file_is_removed(shelf: Shelf, damage: str) -> None:
 
 
 def test_a_deadline_that_passes_says_nothing_of_the_disk(tmp_path: Path) -> None:
-    shelf = Shelf(Mode(blocking=True), tmp_path / "cache")
+    shelf = DiskShelf(Mode(blocking=True), tmp_path / "cache")
     shelf.put(LARGE)
     shelf.read()
 
@@ -310,7 +261,7 @@ def test_a_deadline_that_passes_says_nothing_of_the_disk(tmp_path: Path) -> None
 def test_a_deadline_before_the_disk_is_written_holds_no_body(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf = Shelf(Mode(blocking=True), tmp_path / "cache")
+    shelf = DiskShelf(Mode(blocking=True), tmp_path / "cache")
     shelf.put(LARGE)
     shelf.inner.bodies.append([])
     slots = Concurrency(shelf.inner, ConcurrencySettings(slots=1))
@@ -332,7 +283,7 @@ def test_a_deadline_before_the_disk_is_written_holds_no_body(
     assert cache.stats().write_errors == 0
 
 
-def test_what_is_damaged_in_the_middle_is_not_mixed_with_a_newer_version(shelf: Shelf) -> None:
+def test_what_is_damaged_in_the_middle_is_not_mixed_with_a_newer_version(shelf: DiskShelf) -> None:
     shelf.read()
     path = shelf.files[0]
 
@@ -350,7 +301,7 @@ def test_what_is_damaged_in_the_middle_is_not_mixed_with_a_newer_version(shelf: 
     shelf.mode.run(use())
 
 
-def test_a_folder_in_the_place_of_a_file_is_left_alone(shelf: Shelf) -> None:
+def test_a_folder_in_the_place_of_a_file_is_left_alone(shelf: DiskShelf) -> None:
     shelf.read()
     path = shelf.files[0]
     path.unlink()
@@ -360,7 +311,7 @@ def test_a_folder_in_the_place_of_a_file_is_left_alone(shelf: Shelf) -> None:
 
 
 def test_a_cancelled_read_leaves_nothing(tmp_path: Path) -> None:
-    shelf = Shelf(Mode(blocking=False), tmp_path / "cache")
+    shelf = DiskShelf(Mode(blocking=False), tmp_path / "cache")
     shelf.put(LARGE)
     shelf.inner.bodies.append([])
 
@@ -380,7 +331,7 @@ def test_a_cancelled_read_leaves_nothing(tmp_path: Path) -> None:
 def test_a_read_that_went_away_while_the_disk_was_written_loses_no_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf = Shelf(Mode(blocking=True), tmp_path / "cache")
+    shelf = DiskShelf(Mode(blocking=True), tmp_path / "cache")
     shelf.put(LARGE)
     shelf.inner.bodies.append([])
     write = DiskWriter.write
@@ -406,7 +357,7 @@ def test_a_read_that_went_away_while_the_disk_was_written_loses_no_byte(
 def test_a_read_that_was_cancelled_while_the_disk_was_written_loses_no_byte(
     tmp_path: Path,
 ) -> None:
-    shelf = Shelf(Mode(blocking=False), tmp_path / "cache")
+    shelf = DiskShelf(Mode(blocking=False), tmp_path / "cache")
     shelf.put(LARGE)
     shelf.inner.bodies.append([])
 
@@ -427,7 +378,7 @@ def test_a_read_that_was_cancelled_while_the_disk_was_written_loses_no_byte(
 def test_nothing_is_read_of_a_body_that_was_closed_after_a_read_went_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf = Shelf(Mode(blocking=True), tmp_path / "cache")
+    shelf = DiskShelf(Mode(blocking=True), tmp_path / "cache")
     shelf.put(LARGE)
     shelf.inner.bodies.append([])
 

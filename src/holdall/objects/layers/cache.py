@@ -8,16 +8,17 @@ import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, final
+from weakref import WeakValueDictionary
 
 from holdall.core.errors import HoldallError, NotFound, Timeout
 from holdall.objects.layers.cache_bodies import (
     CachedBytes,
     DiskStream,
-    KeepingStream,
     handed_out,
 )
 from holdall.objects.layers.cache_disk import Disk
 from holdall.objects.layers.cache_entries import Entries, Entry, Fill
+from holdall.objects.layers.cache_filling import Filling
 from holdall.objects.layers.cache_flights import Flights, Taken
 from holdall.objects.layers.cache_settings import CacheSettings, CacheStats
 from holdall.objects.layers.layer import Call, Layer, Send
@@ -58,9 +59,10 @@ class Cache(Layer):
     meanwhile; for any other etag the store is asked.
 
     Only whole bodies are kept, with what is known of the object. A range is cut out of a body
-    that is here, and else read from the store. Many readers of one object share one request;
-    one that is cancelled disturbs no other. No error is kept, nor that there is no object: what
-    was missing is often waited for. Listings are neither kept nor looked into.
+    that is here, and else read from the store. Many readers of one object share one request,
+    that of a large one too while it is written to the disk; one that is cancelled disturbs no
+    other. No error is kept, nor that there is no object: what was missing is often waited for.
+    Listings are neither kept nor looked into.
 
     Args:
         inner: The store that it stands around.
@@ -88,6 +90,7 @@ class Cache(Layer):
         self._entries = Entries(mine.max_bytes)
         self._disk = Disk(mine.disk, mine.disk_bytes) if mine.disk and mine.disk_bytes else None
         self._flights = Flights(self._entries, self._runtime, clock, self._ttl)
+        self._fillings: WeakValueDictionary[Place, Filling] = WeakValueDictionary()
         self._guard = threading.Lock()
         self._misses = self._checks = self._write_errors = 0
         self._fetch_seconds = 0.0
@@ -171,12 +174,12 @@ class Cache(Layer):
     async def _look_further(self, call: Call[Any], place: Place, arrived: float) -> ObjectStream:
         """Serve what is here after a check, or else read it from the store."""
         ref, options = call.args
-        if await self._may_have(ref, options, self._entries.last(place)):
+        if await self._may_have(place, ref, options, self._entries.last(place)):
             entry = self._entries.find(place, arrived - self._ttl, options.tags)
             if entry is None:
                 entry = await self._check(ref, place, options.tags, arrived)
             if entry.serves(options):
-                body = await self._kept(ref, options, entry)
+                body = await self._kept(place, ref, options, entry)
                 if body is not None:
                     self._entries.hit()
                     return body
@@ -191,9 +194,17 @@ class Cache(Layer):
                 self._entries.hit()
             return CachedBytes(taken.meta, 0, taken.data, options.tags)
         stream = taken.first()
-        return await self._send(call, self._clock()) if stream is None else stream
+        if stream is not None:
+            return stream
+        filling = taken.filling()
+        if filling is not None:
+            self._entries.hit()
+            return filling.join(handed_out(taken.meta, options.tags))
+        return await self._send(call, self._clock())
 
-    async def _may_have(self, ref: Reference, options: GetOptions, entry: Entry | None) -> bool:
+    async def _may_have(
+        self, place: Place, ref: Reference, options: GetOptions, entry: Entry | None
+    ) -> bool:
         """Whether a check is worth its request, since the bytes asked for may be here."""
         if entry is not None:
             if options.if_match is not None and options.if_match != entry.meta.etag:
@@ -202,15 +213,23 @@ class Cache(Layer):
                 return True
             if entry.meta.size <= self._largest:
                 return False
-        return self._disk is not None and await self._runtime.call(self._disk.has, None, ref)
+        if self._disk is None:
+            return False
+        on_disk = await self._runtime.call(self._disk.has, None, ref)
+        return on_disk or place in self._fillings  # one may have begun while the disk was asked
 
-    async def _kept(self, ref: Reference, options: GetOptions, entry: Entry) -> ObjectStream | None:
+    async def _kept(
+        self, place: Place, ref: Reference, options: GetOptions, entry: Entry
+    ) -> ObjectStream | None:
         """The body of an entry that was checked, from memory or disk; None where it is not here."""
         meta = entry.meta
         if entry.data is not None:
             return _part(meta, entry.data, ref, options)
         if self._disk is None or meta.etag is None:
             return None
+        filling = self._fillings.get(place)
+        if filling is not None and filling.serves(meta, options):
+            return filling.join(handed_out(meta, options.tags))
         file = await self._runtime.call(self._disk.open, None, ref, meta)
         if file is None:
             return None
@@ -223,6 +242,10 @@ class Cache(Layer):
         """Read from the store what is damaged on the disk."""
         assert self._disk is not None
         await self._runtime.call(self._disk.remove, None, ref)
+        return await self._rest(ref, etag, start, end)
+
+    async def _rest(self, ref: Reference, etag: str, start: int, end: int) -> ObjectStream:
+        """Read a part of one version from the store."""
         return await self._inner.get(ref, GetOptions(start=start, end=end, if_match=etag))
 
     async def _check(self, ref: Reference, place: Place, tags: bool, arrived: float) -> Entry:
@@ -252,16 +275,20 @@ class Cache(Layer):
             data = await stream.read_all()
         small = data is not None and len(data) == meta.size <= self._largest
         self._entries.keep(fill, place, meta, data if small else None, options.tags)
-        if not small:
-            stream = await self._keeping(ref, stream, fill)
+        filling = None if small else await self._fill(place, ref, stream, fill)
+        if filling is not None:
+            stream = filling.join(meta)
             if data is not None:
                 await stream.read_all()
-        return Taken(meta, data, stream)
+        return Taken(meta, data, stream, filling)
 
-    async def _keeping(self, ref: Reference, stream: ObjectStream, fill: Fill) -> ObjectStream:
-        """A large body, which is kept on the disk, where there is one, while it is read."""
-        if self._disk is None or stream.meta.etag is None:
-            return stream
+    async def _fill(
+        self, place: Place, ref: Reference, stream: ObjectStream, fill: Fill
+    ) -> Filling | None:
+        """Let a large body be kept on the disk, where there is one, while it is read."""
+        etag = stream.meta.etag
+        if self._disk is None or etag is None:
+            return None
         # Begun before the old one is looked at, so that no change falls between them.
         keeping = self._entries.begin(ref, self._clock())
         try:
@@ -273,19 +300,22 @@ class Cache(Layer):
                 await stream.close()  # the error would hold it open
                 raise
             self._not_written(error)
-            return stream
+            return None
         if writer is None or fill.dropped:
             self._entries.end(keeping)
-            return stream
+            return None
 
         def ended(written: DiskWriter | None) -> None:
-            if written is not None and not keeping.dropped:
-                written.finish()
-            elif written is not None:
-                written.discard()
-            self._entries.forget(keeping)
+            try:
+                if written is not None and not keeping.dropped:
+                    written.finish()
+            finally:
+                self._entries.forget(keeping)
 
-        return KeepingStream(stream, writer, self._runtime, ended, self._not_written)
+        rest = partial(self._rest, ref, etag)
+        filling = Filling(stream, writer, self._runtime, ended, self._not_written, rest)
+        self._fillings[place] = filling
+        return filling
 
     def _not_written(self, error: OSError) -> None:
         with self._guard:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from holdall.core.runtime import Runtime
-    from holdall.objects.layers.cache_disk import DiskFile, DiskWriter
+    from holdall.objects.layers.cache_disk import DiskFile
 
 
 def handed_out(meta: ObjectMeta, tags: bool) -> ObjectMeta:
@@ -139,89 +139,3 @@ class DiskStream(ObjectStream):
         self._file.close()
         if self._rest is not None:
             await self._rest.close()
-
-
-@final
-class KeepingStream(ObjectStream):
-    """A whole body on its way to a reader, and to the disk beside.
-
-    What is not read to its end is not kept. A read that goes away while its bytes are written to
-    the disk leaves them to the next one.
-
-    Args:
-        inner: The body.
-        writer: Takes it.
-        runtime: How it waits.
-        ended: Called once, when it is over: with the writer if all of it is written, which is
-            then to be finished; else with None.
-        failed: Called when it could not be written.
-    """
-
-    __slots__ = ("_came", "_ended", "_failed", "_inner", "_left", "_runtime", "_writer")
-
-    def __init__(
-        self,
-        inner: ObjectStream,
-        writer: DiskWriter,
-        runtime: Runtime,
-        ended: Callable[[DiskWriter | None], object],
-        failed: Callable[[OSError], object],
-    ) -> None:
-        super().__init__(inner.meta, inner.start, inner.length)
-        self._inner = inner
-        self._came = b""  # and was not handed out yet
-        self._left = inner.length
-        self._writer: DiskWriter | None = writer
-        self._runtime = runtime
-        self._ended = ended
-        self._failed = failed
-
-    async def read(self, size: int) -> bytes:
-        if not self._came:
-            self._came = await self._inner.read(size)
-            await self._write(self._came)
-        chunk, self._came = self._came[:size], self._came[size:]
-        return chunk
-
-    async def read_all(self) -> bytes:
-        try:
-            rest = await self._inner.read_all()
-            self._came += rest
-            await self._write(rest)
-        finally:
-            await self._stop()
-        data, self._came = self._came, b""
-        return data
-
-    async def close(self) -> None:
-        self._came = b""
-        try:
-            await self._inner.close()
-        finally:
-            await self._stop()
-
-    async def _write(self, data: bytes) -> None:
-        writer = self._writer
-        if writer is None:
-            return
-        self._left -= len(data)
-        try:
-            await self._runtime.call(writer.write, None, data)
-            if self._left == 0:
-                self._writer = None
-                await self._runtime.call(self._ended, None, writer)
-        except HoldallError:
-            raise  # a time-out, which is an OSError too, and says nothing of the disk
-        except OSError as error:
-            self._failed(error)
-            await self._stop()
-
-    async def _stop(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            self._ended(None)
-            await self._runtime.call(writer.discard, None)
-
-    def __del__(self) -> None:
-        if self._writer is not None:
-            self._ended(None)

@@ -37,7 +37,7 @@ _END = struct.Struct(f">QI32s{len(_MARK)}s")  # body, description, digest of it,
 _NAME = re.compile(r"[0-9a-f]{64}\.object\Z|[0-9a-f]{32}\.part\Z")
 _ABANDONED_SECONDS = 3600.0
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_WRITE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Damaged(Exception):
@@ -207,7 +207,7 @@ class DiskFile:
 
 @final
 class DiskWriter:
-    """A body on its way to the disk; seen by nobody before `finish`.
+    """A body on its way to the disk; found by nobody before `finish`.
 
     Args:
         disk: Where to.
@@ -241,35 +241,41 @@ class DiskWriter:
         self._digests += self._block.digest()
         self._block = hashlib.blake2b(digest_size=_DIGEST_BYTES)
 
-    def finish(self) -> None:
-        """Let it be found, if all of it is here; else forget it."""
-        try:
-            if self._written == self._meta.size and self._path is not None:
-                if self._written % BLOCK_BYTES:
-                    self._end_block()
-                described = msgspec.json.encode(_described(self._ref, self._meta))
-                tail = bytes(self._digests) + described
-                ending = _ending(self._written, len(described), tail)
-                _write(self._descriptor, memoryview(tail + ending))
-                self._disk.publish(self._path, self._ref)
-                self._path = None
-        finally:
-            self.discard()
+    def read(self, start: int, end: int) -> bytes:
+        """Answer bytes that were written; until `close`."""
+        return _pread(self._descriptor, end - start, start)
 
-    def discard(self) -> None:
-        """Forget it; does nothing after `finish`."""
+    def finish(self) -> None:
+        """Let it be found, if all of it is here."""
+        if self._written == self._meta.size and self._path is not None:
+            if self._written % BLOCK_BYTES:
+                self._end_block()
+            described = msgspec.json.encode(_described(self._ref, self._meta))
+            tail = bytes(self._digests) + described
+            ending = _ending(self._written, len(described), tail)
+            _write(self._descriptor, memoryview(tail + ending))
+            self._disk.publish(self._path, self._ref)
+            self._path = None
+
+    def forget(self) -> None:
+        """Remove what was not finished; it can still be read."""
         path, self._path = self._path, None
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
         if path is not None:
             with suppress(OSError):
                 os.unlink(path)
 
+    def close(self) -> None:
+        """Let go of it, and forget what was not finished; may be called again."""
+        self.forget()
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
     def __del__(self) -> None:
         # On an event loop, where no file can be removed.
-        if hasattr(self, "_descriptor") and self._path is not None:
-            self._disk.left.append(self._path)
+        if getattr(self, "_descriptor", -1) >= 0:
+            if self._path is not None:
+                self._disk.left.append(self._path)
             os.close(self._descriptor)
 
 

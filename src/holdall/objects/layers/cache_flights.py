@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
+from weakref import ref as weak
 
 from holdall.core.errors import HoldallError, Timeout
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from holdall.core.reference import Reference
     from holdall.core.runtime import Runtime
     from holdall.objects.layers.cache_entries import Entries, Fill
+    from holdall.objects.layers.cache_filling import Filling
     from holdall.objects.results import ObjectMeta, ObjectStream
 
 R = TypeVar("R")
@@ -92,15 +94,20 @@ class Taken:
 
     Args:
         meta: Of the object.
-        data: The bytes; None for a large body, which only one of them can read.
-        stream: The body.
+        data: The bytes; None for a large body.
+        stream: The body, for the first who takes it.
+        filling: Lets the others read it too; None where they cannot.
     """
 
-    __slots__ = ("_streams", "data", "meta")
+    __slots__ = ("_filling", "_streams", "data", "meta")
 
-    def __init__(self, meta: ObjectMeta, data: bytes | None, stream: ObjectStream) -> None:
+    def __init__(
+        self, meta: ObjectMeta, data: bytes | None, stream: ObjectStream, filling: Filling | None
+    ) -> None:
         self.meta = meta
         self.data = data
+        # Weak, for this may outlive all readers: a task keeps its answer for a while.
+        self._filling = None if filling is None else weak(filling)
         self._streams = [stream]
 
     def first(self) -> ObjectStream | None:
@@ -109,3 +116,7 @@ class Taken:
             return self._streams.pop()
         except IndexError:
             return None
+
+    def filling(self) -> Filling | None:
+        """What lets the others read it too; None where they cannot, or nobody reads any more."""
+        return None if self._filling is None else self._filling()
