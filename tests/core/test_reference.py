@@ -522,6 +522,25 @@ def test_the_fast_child_is_the_child(key: str) -> None:
         assert base.children(base.child)(key) == expected
 
 
+@given(st.lists(_keys | st.text(max_size=6) | st.just("x" * 1000), max_size=4))
+@example(["", "a"])
+@example(["a/", "b"])
+@example(["/a"])
+@example(["a", "s3://bucket/b"])
+def test_many_children_are_each_the_child(keys: list[str]) -> None:
+    for base in (Reference.parse("s3://bucket"), Reference.parse("s3://bucket/" + "p" * 23)):
+        found = base.many_children(keys)
+        assert found is None or found == [base.child(key) for key in keys]
+
+
+def test_many_children_that_are_plain_keys_are_found() -> None:
+    base = Reference.parse("s3://bucket/prefix")
+    assert base.many_children(["a", "2024/report 1.pdf"]) == [
+        base.child("a"),
+        base.child("2024/report 1.pdf"),
+    ]
+
+
 @given(base=_keys, key=_keys)
 def test_a_child_is_relative_to_its_parent(base: str, key: str) -> None:
     parent = Reference.parse("s3://bucket").child(base)

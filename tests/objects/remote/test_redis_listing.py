@@ -175,6 +175,86 @@ def test_what_cannot_be_a_key_is_counted_and_not_listed(store: DataStore, others
     assert store.list_directories() == ("good",)
 
 
+def test_a_time_before_2001_is_told_too(store: DataStore, others: Any) -> None:
+    for key in "abc":
+        store.write(key, b"data")
+    others.hset(".holdall/times", "b", "0000000012000345")
+    times = [meta.modified_ns for meta in store.walk()]
+    assert times == [store.stat("a").modified_ns, 12_000_345_000, store.stat("c").modified_ns]
+
+
+@pytest.mark.parametrize("keys", ["a", "ab"])
+def test_a_note_that_others_cut_short_hides_nothing(
+    store: DataStore, others: Any, keys: str
+) -> None:
+    for key in keys:
+        store.write(key, b"data")
+    others.delete(".holdall/times")
+    others.set(".holdall/note/a", "short")
+    assert [meta.key for meta in store.walk()] == list(keys)
+    assert next(store.walk()).modified_ns == 0
+
+
+def test_a_time_that_others_wrote_is_no_time_of_another_object(
+    store: DataStore, others: Any
+) -> None:
+    for key in "ab":
+        store.write(key, b"data")
+    others.hset(".holdall/times", "a", "1,2")
+    with pytest.raises(Corrupt):
+        list(store.list())
+    reindex(store)
+    assert [meta.modified_ns for meta in store.walk()] == [
+        store.stat(key).modified_ns for key in "ab"
+    ]
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_many_that_are_deleted_leave_the_index_to_the_others(
+    store: DataStore, others: Any, step: int
+) -> None:
+    keys = [f"a/{number:03}" for number in range(400)]
+    for key in ["a!", *keys, "b"]:
+        store.write(key, b"data")
+    gone = keys[100:350:step]
+    store.delete_many(reversed(gone))
+    left = sorted({"a!", *keys, "b"}.difference(gone))
+    assert list(store.list()) == left
+    assert others.zrange(".holdall/index", 0, -1) == [key.encode() for key in left]
+    assert set(others.hkeys(".holdall/times")) == {key.encode() for key in left}
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_a_batch_as_long_as_a_part_of_the_index_takes_no_others_out_of_it(
+    store: DataStore, others: Any, twice: bool
+) -> None:
+    keys = [f"a/{number:03}" for number in range(100)]
+    for key in keys:
+        store.write(key, b"data")
+    theirs = [f"a/{number:03}x" for number in range(50, 100)]
+    others.mset(dict.fromkeys(theirs, "data"))
+    gone = [*keys[::2], keys[99]]
+    store.delete_many([*gone, *gone[:49]] if twice else [*gone[:50], *theirs])
+    left = keys[1:99:2] if twice else keys[1::2]
+    assert list(store.list()) == left
+    assert others.exists(*theirs) == (50 if twice else 0)
+
+
+def test_a_batch_that_the_index_has_lost_takes_no_others_out_of_it(
+    store: DataStore, others: Any
+) -> None:
+    lost = [f"a/{number:03}" for number in range(100)]
+    for key in lost:
+        store.write(key, b"data")
+    others.delete(".holdall/index")
+    there = [f"a/{number:03}x" for number in range(1, 99)] + ["a/000", "a/099"]
+    for key in there:
+        store.write(key, b"data")
+    store.delete_many(lost)
+    assert others.zcard(".holdall/index") == 98
+    assert list(store.list()) == there[:98]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(min_size=1, max_size=12)

@@ -48,14 +48,22 @@ class AsyncChanging(AsyncAddresses):
         """
         if isinstance(keys, (str, Reference)):
             raise TypeError("delete_many takes several keys; delete takes one")
-        child = self._child
-        refs = [child(key) if isinstance(key, str) else self.reference(key) for key in keys]
+        refs = self._references(list(keys))
         errors: list[HoldallError] = []
         for at in range(0, len(refs), _DELETE_BATCH):
             batch = refs[at : at + _DELETE_BATCH]
             errors += [failure.error for failure in await self._store.delete(batch, DELETE)]
         if errors:
             raise PartialFailure(f"{len(errors)} of {len(refs)} objects were not deleted:", errors)
+
+    def _references(self, keys: list[str | Reference]) -> list[Reference]:
+        """The addresses of many keys, as `reference` gives that of each."""
+        texts = [key for key in keys if type(key) is str]
+        refs = self._root.many_children(texts) if len(texts) == len(keys) else None
+        if refs is None:
+            other = self.reference
+            refs = [key if type(key) is Reference else other(key) for key in keys]
+        return refs
 
     @final
     async def remove_directory(self, prefix: str | Reference) -> None:

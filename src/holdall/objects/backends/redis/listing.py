@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from holdall.objects.backends.redis.server import Server
     from holdall.objects.options import ListOptions
 
-_decode = msgspec.msgpack.Decoder(tuple[list[str], list[int], list[str]]).decode
+_decode = msgspec.msgpack.Decoder(tuple[list[str], list[int]]).decode
+_decode_odd = msgspec.msgpack.Decoder(tuple[list[str], list[int], list[str]]).decode
+_decode_times = msgspec.json.Decoder(list[int]).decode
 _GLOB = re.compile(rb"[*?\[\]\\^]")
 
 
@@ -62,22 +64,24 @@ class Listing:
         reply = await self._server.run(LIST, args, prefix)
         if reply == b"?lost":
             raise self._lost(prefix)
-        more, foreign, last, odd, found = reply
-        keys, sizes, known = _decode(found)
+        more, foreign, last, times, found = reply
         objects: list[ObjectMeta] = []
         folders: list[str] = []
-        if not odd:
+        if times is None:
+            for key, size, info in zip(*_decode_odd(found), strict=True):
+                if size < 0:
+                    folders.append(key[skip:-1])
+                else:
+                    modified, _, etag = info.partition(" ")
+                    modified_ns = int(modified or 0) * 1000
+                    objects.append(ObjectMeta(root, key[skip:], size, modified_ns, etag or None))
+        else:
+            keys, sizes = _decode(found)
             names = [key[skip:] for key in keys] if skip else keys
-            written = [modified * 1000 for modified in map(int, known)]
+            written = _written(times) if keys else []
+            if len(written) != len(keys):
+                raise self._lost(prefix)  # others wrote among the times
             objects = list(map(ObjectMeta, repeat(root), names, sizes, written))
-            keys = []
-        for key, size, info in zip(keys, sizes, known, strict=False):
-            if size < 0:
-                folders.append(key[skip:-1])
-            else:
-                modified, _, etag = info.partition(" ")
-                modified_ns = int(modified or 0) * 1000
-                objects.append(ObjectMeta(root, key[skip:], size, modified_ns, etag or None))
         token = last[len(start) :].decode("utf-8", "surrogateescape") if more else None
         return Page(tuple(objects), tuple(folders), token, foreign)
 
@@ -114,6 +118,15 @@ class Listing:
             "database (?db=), brings it back",
             reference=prefix,
         )
+
+
+def _written(times: bytes) -> list[int]:
+    """When objects were written, in nanoseconds, of their microseconds with `000,` between them."""
+    try:
+        return _decode_times(b"[%b000]" % times)
+    except msgspec.DecodeError:
+        # No numbers of JSON: the server's clock stood before the year 2001.
+        return [int(time) for time in (times + b"000").split(b",")]
 
 
 def _behind(start: bytes, token: str | None) -> bytes:

@@ -102,33 +102,52 @@ return pin .. '\\n' .. body
 # pin, reader
 RELEASE = script("unpin(KEYS[1], ARGV[1], ARGV[2])")
 
-# keys as a list of MessagePack, if_match
+# keys as a list of MessagePack, if_match, [first and last of many keys, in byte order]
 DELETE = script(
     """\
-local keys, notes, failed, count = cmsgpack.unpack(ARGV[1]), {}, {}, 0
-local try, match = redis.pcall, ARGV[2]
-for i = 1, #keys do
-  local key = keys[i]
-  local size, why = try('STRLEN', key), nil
-  if type(size) == 'table' then
-    why = '?' .. size.err
-  elseif match ~= '' then
-    local _, etag = state(key)
-    if etag and etag ~= match then why = '!' .. etag end
+local keys, notes, failed, match = cmsgpack.unpack(ARGV[1]), {}, {}, ARGV[2]
+local name = '.holdall/note/'
+-- Most often all are strings that nobody can be reading piece by piece, or nothing at all.
+local plain = match == '' and pcall(function()
+  for i = 1, #keys do
+    local key = keys[i]
+    if call('STRLEN', key) > PIECE then error('large') end
+    notes[i] = name .. key
   end
-  if why then
-    failed[#failed + 1] = (i - 1) .. ' ' .. why
-  else
-    if size > PIECE then aside(key, size) end
-    count = count + 1
-    -- In place: no key moves behind one that is still to be looked at.
-    keys[count], notes[count] = key, '.holdall/note/' .. key
+end)
+local count = plain and #keys or 0
+if not plain then
+  for i = 1, #keys do
+    local key = keys[i]
+    local size, why = redis.pcall('STRLEN', key), nil
+    if type(size) == 'table' then
+      why = '?' .. size.err
+    elseif match ~= '' then
+      local _, etag = state(key)
+      if etag and etag ~= match then why = '!' .. etag end
+    end
+    if why then
+      failed[#failed + 1] = (i - 1) .. ' ' .. why
+    else
+      if size > PIECE then aside(key, size) end
+      count = count + 1
+      -- In place: no key moves behind one that is still to be looked at.
+      keys[count], notes[count] = key, name .. key
+    end
   end
 end
 if count > 0 then
-  call('UNLINK', unpack(notes))
-  call('HDEL', '.holdall/times', unpack(keys, 1, count))
-  call('ZREM', '.holdall/index', unpack(keys, 1, count))
+  local from, upto = ARGV[3] and '[' .. ARGV[3], ARGV[3] and '[' .. ARGV[4]
+  local whole = from and call('HLEN', '.holdall/times') <= call('ZCARD', '.holdall/index')
+  call('UNLINK', unpack(notes, 1, count))
+  -- Those that were in `times` are in the index; if all were, and it has as many from the first to
+  -- the last, it has no others there.
+  if call('HDEL', '.holdall/times', unpack(keys, 1, count)) == count and whole
+    and call('ZLEXCOUNT', '.holdall/index', from, upto) == count then
+    call('ZREMRANGEBYLEX', '.holdall/index', from, upto)
+  else
+    call('ZREM', '.holdall/index', unpack(keys, 1, count))
+  end
   call('UNLINK', unpack(keys, 1, count))
 end
 return table.concat(failed, '\\n')

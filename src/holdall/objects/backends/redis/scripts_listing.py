@@ -79,25 +79,29 @@ while not more do
       names[#names + 1] = '.holdall/note/' .. keys[i]
     end
   end
+  local first, ready = 1, plain and count == 0 and math.min(#keys, most) or 0
   if names[1] then
     local notes = call('MGET', unpack(names))
-    for n, i in ipairs(places) do times[i] = notes[n] and sub(notes[n], 75, 90) end
+    for n, i in ipairs(places) do
+      if notes[n] then times[i] = sub(notes[n], 75, 90) else ready = math.min(ready, i - 1) end
+    end
   end
-  local first = 1
-  if plain and count == 0 then
+  if ready > 0 then
     -- What `look` does, at half the price, up to the first key that is gone or is no object.
     local open = not find(table.concat(keys, '\\n'), '.holdall', 1, true)
-    for i = 1, math.min(#keys, most) do
-      local size = times[i] and (open or not reserved(keys[i])) and try('STRLEN', keys[i])
-      if not size or type(size) ~= 'number' or size == 0 and call('EXISTS', keys[i]) == 0 then
-        break
+    pcall(function()
+      for i = 1, ready do
+        local key = keys[i]
+        if not open and reserved(key) then return end
+        local size = call('STRLEN', key)
+        if size == 0 and call('EXISTS', key) == 0 then return end
+        sizes[i] = size
       end
-      sizes[i] = size
-    end
+    end)
     count = #sizes
     if count > 0 then
       first, from, last = count + 1, keys[count], keys[count]
-      for i = 1, count do found[i], known[i] = keys[i], times[i] end
+      found, known = {unpack(keys, 1, count)}, {unpack(times, 1, count)}
     end
   end
   for i = first, #keys do
@@ -131,7 +135,9 @@ for i = 1, #gone, PAGE do
   try('ZREM', '.holdall/index', unpack(keys))
   try('UNLINK', unpack(lost))
 end
-return {more and 1 or 0, foreign, last, odd, cmsgpack.pack({found, sizes, known})}
+local times = false
+if odd == 0 then times, known = table.concat(known, '000,'), nil end
+return {more and 1 or 0, foreign, last, times, cmsgpack.pack({found, sizes, known})}
 """,
     0,
 )

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 CAPABILITIES = Capabilities(
     resume="staged", durable=False, remote=True, max_object_bytes=MAX_OBJECT_BYTES
 )
+_MANY = 100  # keys whose place in the order is worth a look, when they are deleted
 _RESERVED = f"{RESERVED_SEGMENT}/"
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -204,7 +205,10 @@ class RedisStore(ObjectStore):
         failures: list[DeleteFailure] = []
         for at in range(0, len(keys), PAGE_ITEMS):
             batch = refs[at : at + PAGE_ITEMS]
-            args = (_encode(keys[at : at + PAGE_ITEMS]), match)
+            names = keys[at : at + PAGE_ITEMS]
+            args: tuple[bytes, ...] = (_encode(names), match)
+            if len(names) >= _MANY:
+                args = (*args, min(names).encode(), max(names).encode())
             about = batch[0] if len(batch) == 1 else self._root
             try:
                 reply = await self._run(DELETE, args, about)
@@ -269,9 +273,10 @@ class RedisStore(ObjectStore):
 
     def _keys(self, refs: Sequence[Reference]) -> Sequence[str]:
         """The keys of many references, as `_key` gives that of each."""
-        keys, prefix = [ref.key for ref in refs], self._prefix
+        (scheme, container), prefix = self._place, self._prefix
+        keys = [ref.key for ref in refs if ref.container == container and ref.scheme == scheme]
         if (
-            {(ref.scheme, ref.container) for ref in refs} == {self._place}
+            len(keys) == len(refs)
             and all(keys)
             and (not prefix or all(key.startswith(prefix) for key in keys))
             and _RESERVED not in "\n".join(keys)
