@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 import pytest
 
 from holdall.core.errors import Unavailable
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.objects.backends.local import LocalSettings, LocalStore
+from holdall.objects.backends.memory import MemorySettings, MemoryStore
 from holdall.objects.data_store import DataStore
-from holdall.objects.options import GET, WRITE
+from holdall.objects.layers import Call, Layer, Send
+from holdall.objects.options import GET, HEAD, WRITE
 from holdall.objects.switch import Switch
 from holdall.testing import Fault, FaultRule, Faults
+from holdall.testing.layers.faults import FaultsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+T = TypeVar("T")
 
 Make: TypeAlias = "Callable[[], LocalStore]"
 
@@ -107,4 +115,67 @@ def test_a_call_that_fails_lets_go_of_its_store(make: Make) -> None:
     switch = Switch(failing)
     with pytest.raises(Unavailable):
         DataStore(switch).read("a")
-    assert switch._now.users == 0
+    assert not switch._now.users
+
+
+def test_a_store_that_is_exchanged_during_a_call_is_closed_behind_it(
+    make: Make, closed: list[LocalStore]
+) -> None:
+    first, second = make(), make()
+
+    def exchange(call: Call[Any]) -> None:
+        if call.operation == "get":
+            drive(switch.change(second))
+            assert closed == []  # the call that is under way has it
+
+    switch = Switch(Faults(first, exchange))
+    drive(switch.put(switch.root.child("a"), b"data", WRITE))
+    assert DataStore(switch).read("a") == b"data"
+    assert closed == [first]
+    assert switch.store is second
+
+
+class _Open(Layer):
+    """A store that knows whether it is closed, and takes calls only before."""
+
+    name: ClassVar[str] = "open"
+    settings_type = FaultsSettings
+    closed = False
+
+    async def around(self, call: Call[T], send: Send[T]) -> T:
+        assert not self.closed
+        answer = await send(call)
+        assert not self.closed
+        return answer
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def test_no_thread_meets_a_store_that_is_closed() -> None:
+    inside = MemoryStore(MemorySettings(), BlockingRuntime())
+    key = inside.root.child("a")
+    drive(inside.put(key, b"data", WRITE))
+    stores = [_Open(inside) for _ in range(100)]
+    switch = Switch(stores[0])
+    over = threading.Event()
+
+    def read() -> int:
+        count = 0
+        while not over.is_set():
+            assert drive(switch.get(key, GET)).whole == b"data"
+            assert drive(switch.head(key, HEAD)).size == 4
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(read) for _ in range(4)]
+        for store in stores[1:]:
+            time.sleep(0.001)
+            drive(switch.change(store))
+        over.set()
+        assert all(reader.result() for reader in readers)
+    drive(switch.head(key, HEAD))
+    assert [store.closed for store in stores] == [True] * 99 + [False]
+    assert not switch._now.users
+    assert switch._now.alone

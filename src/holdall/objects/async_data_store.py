@@ -14,6 +14,7 @@ from holdall.objects.face.listing import AsyncListing
 from holdall.objects.face.messages import AsyncMessages
 from holdall.objects.face.reading import AsyncReading
 from holdall.objects.face.writing import AsyncWriting
+from holdall.objects.options import GET, GetOptions
 
 if TYPE_CHECKING:
     import os
@@ -57,6 +58,7 @@ class AsyncDataStore(AsyncReading, AsyncMessages, AsyncWriting, AsyncListing, As
         rare = partial(reference_of, store.root, routed=store.capabilities.routes)
         self._child = store.root.children(rare)
         self._max_download = max_download
+        self._whole = GetOptions(max_size=max_download) if max_download else GET
         self._expires = expires
 
     @classmethod

@@ -21,7 +21,8 @@ from msgspec import Struct, field
 from holdall.core.config import literal, same_name
 from holdall.core.errors import HoldallError, InvalidKey
 from holdall.core.reference import Reference
-from holdall.objects.contract import ObjectStore
+from holdall.objects.layers.call import Forwarding, ask_at_once
+from holdall.objects.layers.layer import way_into
 from holdall.objects.layers.registry import read_layers
 from holdall.objects.registry import REMOTE_LAYERS, Plan, plan_store, store_class
 from holdall.objects.results import DeleteFailure
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
 
     from holdall.core.runtime import Runtime
-    from holdall.objects.contract import Data, Upload
+    from holdall.objects.contract import Data, ObjectStore, Upload
+    from holdall.objects.layers.call import Call
     from holdall.objects.options import (
         CopyOptions,
         DeleteOptions,
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
         UploadPage,
     )
 
+_MANY = frozenset({"copy", "delete"})
+"""The operations with several references, which may lead to several stores."""
 _AMBIENT = ("abfs", "abfss", "az", "gs", "redis", "rediss", "s3")
 
 
@@ -75,7 +79,7 @@ class RouterSettings(Struct, frozen=True, kw_only=True):
 
 
 @final
-class Router(ObjectStore):
+class Router(Forwarding):
     """A store in front of several, by scheme and container.
 
     Its root, capabilities and settings are those of the primary store; a key is one of the
@@ -98,6 +102,7 @@ class Router(ObjectStore):
         self._multicontainer = settings.multicontainer
         self._falls_back = settings.fallback == "primary"
         self._opened = {self._place: self._primary}
+        self._ways = {self._place: way_into(self._primary)}
         self._opening = threading.Lock()
         # As they were understood, and without secrets: what opens an equal router.
         understood = msgspec.structs.replace(
@@ -157,7 +162,9 @@ class Router(ObjectStore):
         with self._opening:
             if place not in self._opened:
                 # Made anew, not changed: others read it without the lock.
-                self._opened = {**self._opened, place: self._store_at(ref)}
+                store = self._store_at(ref)
+                self._opened = {**self._opened, place: store}
+                self._ways = {**self._ways, place: way_into(store)}
             return self._opened[place], ref
 
     def _check_fallback(self, ref: Reference) -> None:
@@ -195,6 +202,15 @@ class Router(ObjectStore):
             )
         return _moved(plan, ref).open(self.runtime, self._around)
 
+    def forward(self, call: Call[Any]) -> Any:
+        if call.operation not in _MANY:
+            ref = call.refs[0]
+            # The most frequent case: nothing is opened, and nothing can fail.
+            way = self._ways.get((ref.scheme, ref.container, ref.host))
+            if way is not None:
+                return way(call)
+        return ask_at_once(self, call)
+
     # The contract
 
     async def put(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
@@ -210,7 +226,7 @@ class Router(ObjectStore):
         return await store.uploads(prefix, token)
 
     def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
-        # The most frequent case, without a coroutine: nothing is opened, and nothing can fail.
+        # As above, without a coroutine.
         store = self._opened.get((ref.scheme, ref.container, ref.host))
         return self._get(ref, options) if store is None else store.get(ref, options)
 

@@ -8,7 +8,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from holdall.core.errors import HoldallError, InvalidConfig
+from holdall.core.runtime.blocking import Done, drive
 from holdall.objects.contract import Data, ObjectStore, Upload
+from holdall.objects.layers.call import Call
+from holdall.objects.layers.layer import way_into
 from holdall.objects.results import ObjectStream
 
 if TYPE_CHECKING:
@@ -44,13 +47,23 @@ _log = logging.getLogger("holdall.objects")
 
 
 class _Turn:
-    """One of the stores, and how many calls, open bodies and uploads it has."""
+    """One of the stores, and who uses it: calls, open bodies and uploads.
 
-    __slots__ = ("store", "users")
+    Attributes:
+        store: The store.
+        way: Sends calls to it.
+        alone: Whether no other store of the switch is open.
+        users: One entry each. It is appended to and popped from without a lock, from every thread,
+            and also where the garbage collector runs.
+    """
+
+    __slots__ = ("alone", "store", "users", "way")
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
-        self.users = 0
+        self.way = way_into(store)
+        self.alone = True
+        self.users: deque[None] = deque()
 
 
 @final
@@ -67,12 +80,10 @@ class Switch(ObjectStore):
 
     def __init__(self, store: ObjectStore) -> None:
         super().__init__(store.root, store.settings, store.runtime)
+        self._blocking = store.runtime.blocking
         self._guard = threading.Lock()
         self._now = _Turn(store)
         self._old: list[_Turn] = []
-        # What is dropped unread ends wherever the garbage collector runs, also where `_guard` is
-        # held: it only says so here, which needs no lock.
-        self._dropped: deque[_Turn] = deque()
 
     @classmethod
     def open(cls, settings: Struct, runtime: Runtime) -> NoReturn:
@@ -104,37 +115,34 @@ class Switch(ObjectStore):
     async def change(self, store: ObjectStore) -> None:
         """Send what is asked from now on to another store; its runtime is the same."""
         with self._guard:
-            self._old.append(self._now)
-            self._now = _Turn(store)
+            old, new = self._now, _Turn(store)
+            new.alone = old.alone = False
+            self._old.append(old)
+            self._now = new
             self._root, self._settings = store.root, store.settings
         await self._close_unused()
 
     # Turns
 
     def _take(self, ref: Reference | None) -> _Turn:
-        with self._guard:
-            turn = self._now
-            if ref is not None and self._old and not turn.store.root.holds(ref):
-                turn = next((old for old in self._old if old.store.root.holds(ref)), turn)
-            turn.users += 1
+        turn = self._now
+        turn.users.append(None)
+        # Looked at once it is counted: an old one is closed by who finds that nobody uses it.
+        if not turn.alone:
+            turn.users.pop()
+            with self._guard:
+                turn = self._now
+                if ref is not None and not turn.store.root.holds(ref):
+                    turn = next((old for old in self._old if old.store.root.holds(ref)), turn)
+                turn.users.append(None)
         return turn
-
-    def _give(self, turn: _Turn) -> None:
-        with self._guard:
-            turn.users -= 1
-
-    def _drop(self, turn: _Turn) -> None:
-        self._dropped.append(turn)
 
     async def _close_unused(self) -> None:
         if self._old:
             with self._guard:
-                while self._dropped:
-                    self._dropped.popleft().users -= 1
-                old, self._old = self._old, []
-                unused: list[_Turn] = []
-                for turn in old:
-                    (self._old if turn.users else unused).append(turn)
+                unused = [turn for turn in self._old if not turn.users]
+                self._old = [turn for turn in self._old if turn not in unused]
+                self._now.alone = not self._old
             for turn in unused:
                 try:
                     await turn.store.close()
@@ -150,8 +158,11 @@ class Switch(ObjectStore):
         try:
             return await function(turn.store)
         finally:
-            self._give(turn)
-            await self._close_unused()
+            await self._end(turn)
+
+    async def _end(self, turn: _Turn) -> None:
+        turn.users.pop()
+        await self._close_unused()
 
     # The contract
 
@@ -163,24 +174,45 @@ class Switch(ObjectStore):
         try:
             upload = await turn.store.upload(ref, options, resume)
         except BaseException:
-            self._give(turn)
+            await self._end(turn)
             raise
         return _SwitchUpload(_Use(self, turn), upload)
 
     async def uploads(self, prefix: Reference, token: str | None) -> UploadPage:
         return await self._during(prefix, lambda store: store.uploads(prefix, token))
 
-    async def get(self, ref: Reference, options: GetOptions) -> ObjectStream:
+    def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
+        if not self._blocking:
+            return self._get(ref, options)
+        # The most frequent case, without a coroutine.
+        turn = self._now
+        turn.users.append(None)
+        if not turn.alone:
+            turn.users.pop()
+            return self._get(ref, options)
+        try:
+            stream = turn.way(Call("get", (ref,), True, (ref, options)))
+        except BaseException:
+            drive(self._end(turn))
+            raise
+        if stream.whole is None:
+            return Done(_SwitchStream(_Use(self, turn), stream))  # type: ignore[return-value]
+        turn.users.pop()
+        if self._old:
+            drive(self._close_unused())
+        return Done(stream)  # type: ignore[return-value]
+
+    async def _get(self, ref: Reference, options: GetOptions) -> ObjectStream:
         turn = self._take(ref)
         try:
             stream = await turn.store.get(ref, options)
         except BaseException:
-            self._give(turn)
+            await self._end(turn)
             raise
-        if stream.whole is not None:
-            self._give(turn)
-            return stream
-        return _SwitchStream(_Use(self, turn), stream)
+        if stream.whole is None:
+            return _SwitchStream(_Use(self, turn), stream)
+        await self._end(turn)
+        return stream
 
     async def head(self, ref: Reference, options: HeadOptions) -> ObjectMeta:
         return await self._during(ref, lambda store: store.head(ref, options))
@@ -231,12 +263,11 @@ class _Use:
     async def end(self) -> None:
         turn, self._turn = self._turn, None
         if turn is not None:
-            self._switch._give(turn)
-            await self._switch._close_unused()
+            await self._switch._end(turn)
 
     def __del__(self) -> None:
         if self._turn is not None:
-            self._switch._drop(self._turn)
+            self._turn.users.pop()
 
 
 class _SwitchStream(ObjectStream):

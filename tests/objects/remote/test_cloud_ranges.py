@@ -7,7 +7,7 @@ import pytest
 
 import holdall
 from faulty import HttpProxy
-from holdall.core.errors import InvalidRange, Unavailable
+from holdall.core.errors import InvalidRange, LimitExceeded, Unavailable
 from holdall.objects.backends.cloud.container import Container
 from serving.clouds import S3Server
 
@@ -47,6 +47,17 @@ def test_a_range_that_comes_short_is_an_error(open_s3: Open, proxy: HttpProxy) -
         proxy.answer(206, b"two", headers=said, path="lied")
         with pytest.raises(Unavailable, match="ended 1 bytes early"):
             store.read("lied", start=2, end=6)
+
+
+@pytest.mark.parametrize("size", [2, _MEGABYTE, _MEGABYTE + 1])
+def test_a_limit_lets_a_whole_object_through_that_fits_it_to_the_byte(
+    open_s3: Open, size: int
+) -> None:
+    with open_s3() as store:
+        store.write("a", bytes(size))
+        assert store.read("a", max_size=size) == bytes(size)
+        with pytest.raises(LimitExceeded, match=f"{size} bytes to read"):
+            store.read("a", max_size=size - 1)
 
 
 class _Altered:

@@ -10,9 +10,10 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import ContextVar, Token, copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
+from time import monotonic
 from types import CoroutineType
 from types import coroutine as coroutine_of_generator
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -44,14 +45,14 @@ _FOREVER = float("inf")
 _PIECE_SECONDS = 0.2
 
 
-def drive(coroutine: Coroutine[Any, Any, T] | _Done) -> T:
+def drive(coroutine: Coroutine[Any, Any, T] | Done[T]) -> T:
     """Run a coroutine that never suspends, and answer its result.
 
     Raises:
         RuntimeError: It did suspend: it waits on something of an event loop.
     """
-    if isinstance(coroutine, _Done):
-        return coroutine.value  # type: ignore[no-any-return]
+    if isinstance(coroutine, Done):
+        return coroutine.value
     if type(coroutine) is not CoroutineType:
         return _step(coroutine)
     try:
@@ -119,20 +120,23 @@ async def _next(items: AsyncIterator[T]) -> T:
     return await anext(items)
 
 
-class _Done(Struct, gc=False):
+class Done(Struct, Generic[T], gc=False):
     """What a call that is over answers, for `await`; `drive` takes the value out directly.
 
     A coroutine that only carries a value costs as much as a small system call.
+
+    Args:
+        value: The answer.
     """
 
-    value: Any
+    value: T
 
-    def __await__(self) -> Generator[Any, Any, Any]:
+    def __await__(self) -> Generator[Any, Any, T]:
         return self.value
         yield  # type: ignore[unreachable]
 
 
-_NOTHING: Coroutine[Any, Any, None] = _Done(None)  # type: ignore[assignment]
+_NOTHING: Coroutine[Any, Any, None] = Done(None)  # type: ignore[assignment]
 
 
 class _Interrupted(BaseException):
@@ -221,19 +225,19 @@ class _Scope(Struct):
     def check(self) -> None:
         if self.ended is not None and self.ended.is_set():
             raise _Interrupted
-        if time.monotonic() >= self.expires:
+        if monotonic() >= self.expires:
             raise Timeout(f"{self.what} of {self.seconds:g} s has passed")
         if self.parent is not None:
             self.parent.check()
 
     def remaining(self) -> float:
         around = _FOREVER if self.parent is None else self.parent.remaining()
-        return min(self.expires - time.monotonic(), around)
+        return min(self.expires - monotonic(), around)
 
     def sleep(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
+        end = monotonic() + seconds
         self.check()
-        while (left := min(end - time.monotonic(), self.remaining())) > 0:
+        while (left := min(end - monotonic(), self.remaining())) > 0:
             wait = time.sleep if self.ended is None else self.ended.wait
             wait(min(left, _PIECE_SECONDS))
             self.check()
@@ -246,7 +250,7 @@ _scope: ContextVar[_Scope | None] = ContextVar("holdall_scope", default=None)
 def _until(seconds: float, what: str) -> _Scope:
     parent = _scope.get()
     ended = None if parent is None else parent.ended
-    return _Scope(parent, time.monotonic() + seconds, seconds, what, ended)
+    return _Scope(parent, monotonic() + seconds, seconds, what, ended)
 
 
 def begin_deadline(seconds: float, what: str) -> Token[_Scope | None]:
@@ -259,7 +263,9 @@ def begin_deadline(seconds: float, what: str) -> Token[_Scope | None]:
     Returns:
         What `end_deadline` must be given in any case.
     """
-    return _scope.set(_until(seconds, what))
+    parent = _scope.get()
+    ended = None if parent is None else parent.ended
+    return _scope.set(_Scope(parent, monotonic() + seconds, seconds, what, ended))
 
 
 end_deadline = _scope.reset
@@ -301,9 +307,12 @@ class BlockingRuntime(Runtime):
         *args: *Ts,
     ) -> Coroutine[Any, Any, T]:
         scope = _scope.get()
-        if scope is not None:
+        if scope is not None and (
+            # The most frequent scope, looked at here: a limit of one call, and nothing around it.
+            scope.parent is not None or scope.ended is not None or monotonic() >= scope.expires
+        ):
             scope.check()
-        return _Done(function(*args))  # type: ignore[return-value]
+        return Done(function(*args))  # type: ignore[return-value]
 
     async def sleep(self, seconds: float) -> None:
         scope = _scope.get()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from holdall.objects.async_data_store import AsyncDataStore
     from holdall.objects.contract import ObjectStore
+    from holdall.objects.options import GetOptions
     from holdall.objects.results import Capabilities
 
 
@@ -24,6 +25,7 @@ class AsyncAddresses:
     _root: Reference
     _child: Callable[[str], Reference]
     _max_download: int
+    _whole: GetOptions  # of a whole object, with no more than that
     _expires: timedelta
 
     @final

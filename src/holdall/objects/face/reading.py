@@ -50,18 +50,21 @@ class AsyncReading(AsyncAddresses):
             LimitExceeded: There is more to read than `max_size`.
             PreconditionFailed: It has another etag.
         """
-        if max_size is None and self._max_download and not start and end is None:
-            try:
-                return await self.read(key, if_match=if_match, max_size=self._max_download)
-            except LimitExceeded as error:
-                raise above_setting(error, self._max_download) from error
-        options = GET
+        limited = max_size is None and not start and end is None
+        options = self._whole if limited else GET
         if start or end is not None or if_match is not None or max_size:
             if if_match is not None:
                 check_text("if_match", if_match)
-            options = GetOptions(start=start, end=end, if_match=if_match, max_size=max_size)
-        stream = await self._store.get(self.reference(key), options)
-        return await stream.read_all() if stream.whole is None else stream.whole
+            most = self._max_download if limited else max_size
+            options = GetOptions(start=start, end=end, if_match=if_match, max_size=most)
+        ref = self.reference(key)
+        try:
+            stream = await self._store.get(ref, options)
+            return await stream.read_all() if stream.whole is None else stream.whole
+        except LimitExceeded as error:
+            if limited and self._max_download:
+                raise above_setting(error, self._max_download) from error
+            raise
 
     @final
     async def read_into(self, key: str | Reference, writer: Writable, *, offset: int = 0) -> int:
@@ -175,15 +178,20 @@ class Reading(Addresses):
             LimitExceeded: There is more to read than `max_size`.
             PreconditionFailed: It has another etag.
         """
-        limited = max_size or (max_size is None and self._face.max_download)
-        if start or end is not None or if_match is not None or limited:
+        if start or end is not None or if_match is not None or max_size is not None:
             return drive(
                 self._face.read(key, start=start, end=end, if_match=if_match, max_size=max_size)
             )
         # The plain case, which is the most frequent one, without a coroutine around it.
-        ref = self._face._child(key) if type(key) is str else self._reference(key)
-        stream = drive(self._get(ref, GET))
-        return drive(stream.read_all()) if stream.whole is None else stream.whole
+        face = self._face
+        ref = face._child(key) if type(key) is str else self._reference(key)
+        try:
+            stream = drive(self._get(ref, face._whole))
+            return drive(stream.read_all()) if stream.whole is None else stream.whole
+        except LimitExceeded as error:
+            if face._max_download:
+                raise above_setting(error, face._max_download) from error
+            raise
 
     @final
     def read_into(self, key: str | Reference, writer: Writable, *, offset: int = 0) -> int:

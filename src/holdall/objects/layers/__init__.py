@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from holdall.objects.layers.layer import Call, Layer, LayerStream, LayerUpload, Send
+from holdall.objects.layers.layer import Call, Layer, LayerStream, LayerUpload, Send, Way
 
 if TYPE_CHECKING:
     from holdall.objects.layers.breaker import Breaker, BreakerStats
@@ -45,6 +45,7 @@ __all__ = [
     "Send",
     "State",
     "Timeout",
+    "Way",
     "resilient",
     "states",
 ]

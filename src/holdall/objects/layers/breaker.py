@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 from msgspec import Struct
 
 from holdall.core.errors import CircuitOpen, HoldallError, InvalidKey, Timeout, Unsupported
+from holdall.core.runtime.blocking import drive
 from holdall.objects.layers.circuit import BreakerStats, Circuit, Phase, Refused, State
-from holdall.objects.layers.layer import OPENING, Call, Layer, Send
+from holdall.objects.layers.layer import OPENING, Call, Layer, Send, Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,21 @@ class Breaker(Layer):
             clock,
         )
 
+    def at_once(self, way: Way, call: Call[Any]) -> Any:
+        phase = self._circuit.phase
+        if phase.state != "closed" or call.operation == "delete":
+            return super().at_once(way, call)
+        try:
+            answer = way(call)
+        except BaseException as error:
+            drive(self._failed(phase, error))
+            raise
+        if phase.failures:
+            self._circuit.settle(phase, True)
+        if call.operation == "get" and answer.whole is not None:
+            return answer
+        return self.with_steps(call, answer) if call.operation in OPENING else answer
+
     async def around(self, call: Call[T], send: Send[T]) -> T:
         phase = self._circuit.phase
         if phase.state != "closed":
@@ -104,11 +120,7 @@ class Breaker(Layer):
         try:
             answer = await send(call)
         except BaseException as error:
-            went_well = None
-            try:
-                went_well = await self._judged(error)
-            finally:  # whatever happens meanwhile, a probe gives its slot back
-                self._circuit.settle(phase, went_well, error)
+            await self._failed(phase, error)
             raise
         if call.operation == "delete" and answer:
             self._settle_delete(phase, call, answer)
@@ -129,6 +141,14 @@ class Breaker(Layer):
     def reset_circuit_breaker(self) -> None:
         """Close it and forget the failures, such as after the service was repaired."""
         self._circuit.reset()
+
+    async def _failed(self, phase: Phase, error: BaseException) -> None:
+        """Count a call that failed."""
+        went_well = None
+        try:
+            went_well = await self._judged(error)
+        finally:  # whatever happens meanwhile, a probe gives its slot back
+            self._circuit.settle(phase, went_well, error)
 
     async def _judged(self, error: BaseException) -> bool | None:
         """Whether an error shows that the service works; None when it says nothing of it."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, final
 
 from msgspec import Struct
 
-from holdall.objects.layers.layer import Call, Layer, Send
+from holdall.core.runtime.blocking import drive
+from holdall.objects.layers.layer import Call, Layer, Send, Way
 from holdall.objects.results import ObjectStream
 
 if TYPE_CHECKING:
@@ -51,6 +52,19 @@ class Concurrency(Layer):
         super().__init__(inner, settings)
         assert isinstance(self._settings, ConcurrencySettings)
         self._slots = self._runtime.semaphore(self._settings.slots)
+
+    def at_once(self, way: Way, call: Call[Any]) -> Any:
+        if not self._slots.take():
+            drive(self._slots.acquire())
+        try:
+            answer = way(call)
+        except BaseException:
+            self._slots.release()
+            raise
+        if call.operation == "get" and answer.whole is None:
+            return _Held(answer, self._slots.release)
+        self._slots.release()
+        return self.with_steps(call, answer) if call.operation == "upload" else answer
 
     async def around(self, call: Call[T], send: Send[T]) -> T:
         if not self._slots.take():

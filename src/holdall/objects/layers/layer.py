@@ -10,6 +10,8 @@ A layer is written by subclassing `Layer`, with `around`:
             self.calls += 1
             return await send(call)
 
+In blocking mode that is driven by `at_once`, which a layer may write without a coroutine.
+
 Bodies and uploads live longer than the call that opened them. A layer that has `steps` gets their
 steps through the same hook: `read` of an open body, `write`, `digest` and `commit` of an upload.
 """
@@ -17,32 +19,31 @@ steps through the same hook: `read` of an open body, `write`, `digest` and `comm
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    ClassVar,
-    Generic,
-    Literal,
-    NoReturn,
-    Self,
-    TypeAlias,
-    TypeVar,
-    cast,
-    final,
-)
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, cast, final
 
 from holdall.core.errors import InvalidConfig, Unsupported
-from holdall.core.reference import Reference
+from holdall.core.runtime.blocking import Done, drive
 from holdall.objects.contract import Data, ObjectStore, Upload, plain_settings
+from holdall.objects.layers.call import (
+    OPENING,
+    Call,
+    Forwarding,
+    Operation,
+    Send,
+    Way,
+    ask,
+    ask_at_once,
+    awaited,
+)
 from holdall.objects.results import ObjectStream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
+    from msgspec import Struct
+
+    from holdall.core.reference import Reference
     from holdall.core.runtime import Runtime
     from holdall.objects.async_data_store import AsyncDataStore
     from holdall.objects.data_store import DataStore
@@ -64,54 +65,20 @@ if TYPE_CHECKING:
         UploadPage,
     )
 
-T = TypeVar("T")
-
-OPENING = frozenset({"get", "upload"})
-"""The operations whose answers have steps."""
-
-Operation: TypeAlias = Literal[
-    "put",
-    "upload",
-    "uploads",
-    "get",
-    "head",
-    "list",
-    "delete",
-    "copy",
-    "sign",
-    "remove_folder",
-    "read",
-    "write",
-    "digest",
-    "commit",
-    "abort",
+__all__ = [
+    "OPENING",
+    "Call",
+    "Layer",
+    "LayerStream",
+    "LayerUpload",
+    "Operation",
+    "Send",
+    "Way",
+    "sender",
+    "way_into",
 ]
 
-
-class Call(Struct, Generic[T], frozen=True, gc=False):
-    """One call on its way to the store inside. Layers share it, and none can change it.
-
-    Args:
-        operation: The method of the contract; or the step of a body (`read`) or of an upload
-            (`write`, `digest`, `commit`, `abort`).
-        refs: What it is about: one reference; for `delete` all of them, for `copy` source and
-            target.
-        repeatable: Whether sending it once more, after an error that leaves its outcome unknown,
-            ends in the same state as sending it once. A conditional write is not: its own first
-            success would look like somebody else's. Nor is a move, or a step.
-        args: The arguments of the method, in the contract's order.
-        function: Of a step: the method of the stream or upload inside. Else None.
-    """
-
-    operation: Operation
-    refs: Sequence[Reference]
-    repeatable: bool
-    args: tuple[Any, ...]
-    function: Callable[..., Coroutine[Any, Any, T]] | None = None
-
-
-Send: TypeAlias = Callable[[Call[T]], Coroutine[Any, Any, T]]
-"""Sends a call to the store inside. It may be sent again where it is `repeatable`."""
+T = TypeVar("T")
 
 
 class Layer(ObjectStore):
@@ -138,12 +105,9 @@ class Layer(ObjectStore):
             settings = self.settings_type()
         super().__init__(inner.root, settings, inner.runtime)
         self._inner = inner
-        # From layer to layer a call goes as it is, which takes half of the time that the methods
-        # of the contract take. What is held is the layer inside: one that held itself would be
-        # let go of by the garbage collector alone.
-        self._onward: Send[Any] = partial(_ask, inner)
-        if isinstance(inner, Layer) and not inner.steps:
-            self._onward = partial(inner.around, send=inner._onward)
+        self._way_in = way_into(inner)
+        self._onward = sender(inner)
+        self._is_quick = inner.runtime.blocking and type(self).at_once is not Layer.at_once
 
     @abstractmethod
     async def around(self, call: Call[T], send: Send[T]) -> T:
@@ -151,6 +115,24 @@ class Layer(ObjectStore):
 
         An error that goes through it is raised as it came.
         """
+
+    def at_once(self, way: Way, call: Call[Any]) -> Any:
+        """Do the same in blocking mode, where calls come here, and only steps to `around`.
+
+        As it is, it drives `around`. A layer that counts microseconds writes both, since a chain
+        of functions costs half of what a chain of coroutines does.
+
+        Args:
+            way: Sends a call to the store inside, and answers what that answers.
+            call: The call.
+        """
+        return drive(self.around(call, self._onward if way is self._way_in else awaited(way)))
+
+    @final
+    def _start_call(self, call: Call[T]) -> Coroutine[Any, Any, T]:
+        if self._is_quick:
+            return Done(self.at_once(self._way_in, call))  # type: ignore[return-value]
+        return self.around(call, self._onward)
 
     @classmethod
     @final
@@ -215,21 +197,22 @@ class Layer(ObjectStore):
         self, ref: Reference, data: Data, options: WriteOptions
     ) -> Coroutine[Any, Any, ObjectMeta]:
         once = options.if_match is not None or options.if_none_match is not None
-        return self.around(Call("put", (ref,), not once, (ref, data, options)), self._onward)
+        return self._start_call(Call("put", (ref,), not once, (ref, data, options)))
 
     @final
     async def upload(self, ref: Reference, options: WriteOptions, resume: str | None) -> Upload:
         call: Call[Upload] = Call("upload", (ref,), False, (ref, options, resume))
-        upload = await self.around(call, self._onward)
+        upload = await self._start_call(call)
         return LayerUpload(self, upload) if self.steps else upload
 
     @final
     def uploads(self, prefix: Reference, token: str | None) -> Coroutine[Any, Any, UploadPage]:
-        return self.around(Call("uploads", (prefix,), True, (prefix, token)), self._onward)
+        return self._start_call(Call("uploads", (prefix,), True, (prefix, token)))
 
     @final
     def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
-        opened = self.around(Call("get", (ref,), True, (ref, options)), self._onward)
+        call: Call[ObjectStream] = Call("get", (ref,), True, (ref, options))
+        opened = self._start_call(call)
         return self._stepping(opened) if self.steps else opened
 
     async def _stepping(self, opened: Coroutine[Any, Any, ObjectStream]) -> ObjectStream:
@@ -253,18 +236,18 @@ class Layer(ObjectStore):
 
     @final
     def head(self, ref: Reference, options: HeadOptions) -> Coroutine[Any, Any, ObjectMeta]:
-        return self.around(Call("head", (ref,), True, (ref, options)), self._onward)
+        return self._start_call(Call("head", (ref,), True, (ref, options)))
 
     @final
     def list(self, prefix: Reference, options: ListOptions) -> Coroutine[Any, Any, Page]:
-        return self.around(Call("list", (prefix,), True, (prefix, options)), self._onward)
+        return self._start_call(Call("list", (prefix,), True, (prefix, options)))
 
     @final
     def delete(
         self, refs: Sequence[Reference], options: DeleteOptions
     ) -> Coroutine[Any, Any, Sequence[DeleteFailure]]:
         again = options.if_match is None
-        return self.around(Call("delete", refs, again, (refs, options)), self._onward)
+        return self._start_call(Call("delete", refs, again, (refs, options)))
 
     @final
     def copy(
@@ -272,15 +255,15 @@ class Layer(ObjectStore):
     ) -> Coroutine[Any, Any, ObjectMeta]:
         again = not options.move and options.if_none_match is None
         args = (source, target, options)
-        return self.around(Call("copy", (source, target), again, args), self._onward)
+        return self._start_call(Call("copy", (source, target), again, args))
 
     @final
     def sign(self, ref: Reference, options: SignOptions) -> Coroutine[Any, Any, SignedUrl]:
-        return self.around(Call("sign", (ref,), True, (ref, options)), self._onward)
+        return self._start_call(Call("sign", (ref,), True, (ref, options)))
 
     @final
     def remove_folder(self, prefix: Reference) -> Coroutine[Any, Any, None]:
-        return self.around(Call("remove_folder", (prefix,), True, (prefix,)), self._onward)
+        return self._start_call(Call("remove_folder", (prefix,), True, (prefix,)))
 
     async def close(self) -> None:
         await self._inner.close()
@@ -355,10 +338,28 @@ class LayerUpload(Upload):
         return self._layer.around(Call(step, self._refs, False, args, function), _step)
 
 
-def _ask(store: ObjectStore, call: Call[T]) -> Coroutine[Any, Any, T]:
-    """Send a call to a store that is no layer."""
-    sent: Coroutine[Any, Any, T] = getattr(store, call.operation)(*call.args)
-    return sent
+def way_into(store: ObjectStore) -> Way:
+    """What sends calls to a store in blocking mode.
+
+    From layer to layer a call goes as it is, which takes half of the time that the methods of the
+    contract take. What is held are the layers inside: one that held itself would be let go of by
+    the garbage collector alone.
+    """
+    if isinstance(store, Layer) and not store.steps:
+        return partial(type(store).at_once, store, store._way_in)
+    return store.forward if isinstance(store, Forwarding) else partial(ask_at_once, store)
+
+
+def sender(store: ObjectStore) -> Send[Any]:
+    """What sends calls to a store, for who awaits it."""
+    if isinstance(store, Layer):
+        if store._is_quick:
+            return awaited(way_into(store))
+        if not store.steps:
+            return partial(store.around, send=store._onward)
+    elif isinstance(store, Forwarding) and store.runtime.blocking:
+        return awaited(store.forward)
+    return partial(ask, store)
 
 
 def _step(call: Call[T]) -> Coroutine[Any, Any, T]:

@@ -12,7 +12,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from holdall.core.errors import CircuitOpen, HoldallError
-from holdall.objects.layers.layer import Call, Layer, Send
+from holdall.core.runtime.blocking import drive
+from holdall.objects.layers.call import Call, Send, Way, awaited
+from holdall.objects.layers.layer import Layer
 from holdall.objects.layers.retry_stream import RetryStream
 from holdall.objects.results import DeleteFailure
 
@@ -94,33 +96,64 @@ class Retry(Layer):
         budget = mine.budget.total_seconds() if mine.budget else threading.TIMEOUT_MAX
         self._budget = min(budget, threading.TIMEOUT_MAX)
 
+    def at_once(self, way: Way, call: Call[Any]) -> Any:
+        if call.operation == "delete":
+            return super().at_once(way, call)
+        started = self.clock()
+        try:
+            answer = way(call)
+        except HoldallError as error:
+            if not call.repeatable:
+                raise
+            again = self._again(call, awaited(way), started, error)
+        else:
+            if call.operation == "get" and answer.whole is None:
+                return self._resumable(call, answer)
+            return answer
+        return drive(again)
+
     async def around(self, call: Call[T], send: Send[T]) -> T:
         if call.operation == "delete":
             return cast("T", await self._delete(call, send))
         started = self.clock()
-        tries = None
-        lost: HoldallError | None = None
-        while True:
-            try:
-                answer = await send(call)
-            except HoldallError as error:
-                if not call.repeatable:
-                    raise
-                if lost is not None and isinstance(error, CircuitOpen):
+        try:
+            answer = await send(call)
+        except HoldallError as error:
+            if not call.repeatable:
+                raise
+            again = self._again(call, send, started, error)
+        else:
+            return self._resumable(call, answer)
+        return await again
+
+    async def _again(self, call: Call[T], send: Send[T], started: float, lost: HoldallError) -> T:
+        """Send a call once more, and again, of which the first try was lost."""
+        tries = self.tries(started)
+        try:
+            while True:
+                pause = tries.pause(lost)
+                if pause is None:
+                    raise lost
+                lost.with_traceback(None)  # which would hold this frame, and all in it
+                await self.runtime.sleep(pause)
+                try:
+                    answer = await send(call)
+                except CircuitOpen as error:
                     # This try was not sent. The one before it was, and may have been applied.
                     _note([lost], f"not tried again: {error.message}")
                     raise lost from lost.__cause__
-                tries = tries or self.tries(started)
-                pause = tries.pause(error)
-                if pause is None:
-                    raise
-                lost = error.with_traceback(None)  # which would hold this frame, and all in it
-            else:
-                if call.operation == "get" and getattr(answer, "whole", None) is None:
-                    stream = cast("ObjectStream", answer)
-                    return cast("T", RetryStream(self, call.refs[0], stream))
-                return answer
-            await self.runtime.sleep(pause)
+                except HoldallError as error:
+                    lost = error
+                else:
+                    return self._resumable(call, answer)
+        finally:
+            del lost  # its traceback holds this frame
+
+    def _resumable(self, call: Call[T], answer: T) -> T:
+        """The answer; of a body that comes piece by piece, one that goes on where it breaks off."""
+        if call.operation == "get" and getattr(answer, "whole", None) is None:
+            return cast("T", RetryStream(self, call.refs[0], cast("ObjectStream", answer)))
+        return answer
 
     async def _delete(self, call: Call[Any], send: Send[Any]) -> Sequence[DeleteFailure]:
         """Delete; send only those again that failed for a moment."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, ClassVar, TypeVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 
 from msgspec import Struct
 
 from holdall.core import errors
 from holdall.core.runtime.blocking import begin_deadline, end_deadline
-from holdall.objects.layers.layer import OPENING, Call, Layer, Send
+from holdall.objects.layers.layer import OPENING, Call, Layer, Send, Way
 
 if TYPE_CHECKING:
     from holdall.objects.contract import ObjectStore
@@ -54,20 +54,26 @@ class Timeout(Layer):
         super().__init__(inner, settings)
         assert isinstance(self._settings, TimeoutSettings)
         self._seconds = self._settings.call.total_seconds()
-        self._blocking = self._runtime.blocking
         self._message = f"{_WHAT} of {self._seconds:g} s has passed"
+
+    def at_once(self, way: Way, call: Call[Any]) -> Any:
+        token = begin_deadline(self._seconds, _WHAT)
+        try:
+            answer = way(call)
+        except errors.Timeout as error:
+            if error.message != self._message:
+                raise
+            raise self._told(call) from error
+        finally:
+            end_deadline(token)
+        if call.operation == "get" and answer.whole is not None:
+            return answer
+        return self.with_steps(call, answer) if call.operation in OPENING else answer
 
     async def around(self, call: Call[T], send: Send[T]) -> T:
         try:
-            if self._blocking:
-                token = begin_deadline(self._seconds, _WHAT)
-                try:
-                    answer = await send(call)
-                finally:
-                    end_deadline(token)
-            else:
-                async with self._runtime.deadline(self._seconds, _WHAT):
-                    answer = await send(call)
+            async with self._runtime.deadline(self._seconds, _WHAT):
+                answer = await send(call)
         except errors.Timeout as error:
             # The driver's own, or that of a deadline further out, has said what there is to say.
             if error.message != self._message:

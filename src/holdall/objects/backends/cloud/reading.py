@@ -49,34 +49,37 @@ class Reader:
 
     def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
         """Open a body; as `ObjectStore.get`."""
-        if options is GET:
+        if options is GET or not (
+            options.start or options.end is not None or options.if_match is not None or options.tags
+        ):
             # The most frequent case: all of an object, and no coroutine where none is needed.
-            return self._runtime.call(self._get_all, self._get_all_async, ref)
+            return self._runtime.call(self._get_all, self._get_all_async, ref, options)
         return self._get(ref, options)
 
-    def _get_all(self, ref: Reference) -> ObjectStream:
+    def _get_all(self, ref: Reference, options: GetOptions) -> ObjectStream:
         forks.check()
         try:
             answer = self._ask(self._driver, ref.key)
-            if answer.range[1] <= _EAGER_BYTES:
+            if answer.range[1] <= min(options.max_size or _EAGER_BYTES, _EAGER_BYTES):
                 return CloudBytes(bytes(answer.bytes()), answer, self._describe)
         except self._container.errors as error:
-            return drive(self._failed(ref, GET, error))
-        return self._stream_all(ref, answer)
+            return drive(self._failed(ref, options, error))
+        return self._stream_all(ref, answer, options)
 
-    async def _get_all_async(self, ref: Reference) -> ObjectStream:
+    async def _get_all_async(self, ref: Reference, options: GetOptions) -> ObjectStream:
         forks.check()
         try:
             answer = await self._ask_async(self._driver, ref.key)
-            if answer.range[1] <= _EAGER_BYTES:
+            if answer.range[1] <= min(options.max_size or _EAGER_BYTES, _EAGER_BYTES):
                 return CloudBytes(bytes(await answer.bytes_async()), answer, self._describe)
         except self._container.errors as error:
-            return await self._failed(ref, GET, error)
-        return self._stream_all(ref, answer)
+            return await self._failed(ref, options, error)
+        return self._stream_all(ref, answer, options)
 
-    def _stream_all(self, ref: Reference, answer: Any) -> CloudStream:
+    def _stream_all(self, ref: Reference, answer: Any, options: GetOptions) -> CloudStream:
         meta = self._describe(answer)
-        return self._stream(ref, meta, 0, meta.size, answer)
+        start, end = options.span(meta.size, ref)
+        return self._stream(ref, meta, start, end, answer)
 
     async def _get(self, ref: Reference, options: GetOptions) -> ObjectStream:
         asked: tuple[int, int] | dict[str, int] | None = None
