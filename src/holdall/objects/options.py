@@ -119,6 +119,8 @@ class ListOptions(Struct, frozen=True, kw_only=True):
         after: Answer only what comes behind this key in byte order. It is written as the `key` of
             what is listed, and there need not be such a key. With a delimiter a folder stands
             where its name with a `/` does. Pages after the first one are asked for with the same.
+        known: The digests of pages that the caller still has: a page that has one of them may
+            come as `same`, with nothing in it. None to be told no digests.
     """
 
     delimiter: bool = False
@@ -126,6 +128,7 @@ class ListOptions(Struct, frozen=True, kw_only=True):
     token: str | None = None
     etags: bool = False
     after: str | None = None
+    known: frozenset[bytes] | None = None
 
     def behind(self, start: str) -> str | None:
         """What `after` says of the keys that begin with a text.
@@ -224,24 +227,35 @@ def check_write(options: WriteOptions, capabilities: Capabilities, reference: Re
         return
     if options.if_none_match not in {None, "*"}:
         raise Unsupported("if_none_match takes only '*': write if there is no object")
-    if not (options.metadata or options.tags or options.content_type or options.storage_class):
-        return
-    for what, given, held in (
-        ("metadata", options.metadata, capabilities.metadata),
-        ("tags", options.tags, capabilities.tags),
-        ("content type", options.content_type, capabilities.content_type),
-        ("storage classes", options.storage_class, capabilities.storage_class),
-    ):
-        if given and not held:
-            raise Unsupported(f"{reference.scheme}:// keeps no {what}", reference=reference)
-    _check_pairs("metadata", options.metadata)
-    _check_pairs("tags", options.tags)
-    for name in options.metadata:
+    metadata, tags = options.metadata, options.tags
+    if metadata and not capabilities.metadata:
+        raise _unkept("metadata", reference)
+    if tags and not capabilities.tags:
+        raise _unkept("tags", reference)
+    if options.content_type and not capabilities.content_type:
+        raise _unkept("content type", reference)
+    if options.storage_class and not capabilities.storage_class:
+        raise _unkept("storage classes", reference)
+    if metadata:
+        _check_metadata(metadata, capabilities, reference)
+    if tags:
+        _check_pairs("tags", tags)
+
+
+def _unkept(what: str, reference: Reference) -> Unsupported:
+    return Unsupported(f"{reference.scheme}:// keeps no {what}", reference=reference)
+
+
+def _check_metadata(
+    metadata: Mapping[str, str], capabilities: Capabilities, reference: Reference
+) -> None:
+    _check_pairs("metadata", metadata)
+    for name in metadata:
         if not name or not _NAME_CHARACTERS.issuperset(name):
             raise ValueError(
                 f"{name!r} cannot name metadata: lower-case letters, digits, '-', '_' and '.' can"
             )
-    size = sum(len(name) + len(value.encode()) for name, value in options.metadata.items())
+    size = sum(len(name) + len(value.encode()) for name, value in metadata.items())
     limit = capabilities.max_metadata_bytes
     if limit is not None and size > limit:
         raise LimitExceeded(

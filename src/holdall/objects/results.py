@@ -44,6 +44,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
         remote: A service answers over a network: calls can be slow, refused or lost.
         routes: It takes references that do not lie under its root, and finds their store.
         max_metadata_bytes: How much metadata an object may have; None for no limit.
+        max_tags: How many tags an object may have; None for no limit of their own.
         max_object_bytes: How large an object may be; None for no limit.
     """
 
@@ -63,6 +64,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     remote: bool = False
     routes: bool = False
     max_metadata_bytes: int | None = None
+    max_tags: int | None = None
     max_object_bytes: int | None = None
 
 
@@ -120,12 +122,19 @@ class Page(Struct, frozen=True):
         token: Asks for the next page, which may turn out to be empty; None at the end.
         foreign: How many entries others left here that are no objects: links, devices, names
             outside the key rule.
+        digest: Tells pages apart, where the options asked for it and the store can tell it without
+            effort; else empty. Two pages of one store that have the same hold the same. What
+            `token` is does not count.
+        same: The digest is one of those that the options named. Objects, folders and `foreign`
+            were left out, and are those of the page that had it.
     """
 
     objects: tuple[ObjectMeta, ...]
     folders: tuple[str, ...] = ()
     token: str | None = None
     foreign: int = 0
+    digest: bytes = b""
+    same: bool = False
 
 
 class UploadInfo(Struct, frozen=True):

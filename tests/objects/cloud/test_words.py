@@ -65,7 +65,7 @@ def test_a_type_that_could_not_be_told_from_none_is_metadata_of_its_own() -> Non
 
 def test_metadata_are_counted_as_they_are_sent() -> None:
     check_metadata({"name": "x" * 6}, 10, _REF)
-    with pytest.raises(LimitExceeded, match=r"11 bytes.*takes 10 \(max_metadata_bytes\)"):
+    with pytest.raises(LimitExceeded, match=r"11 bytes.*s3:// takes 10 \(max_metadata_bytes\)"):
         check_metadata({"name": "x" * 7}, 10, _REF)
 
 
@@ -83,6 +83,14 @@ def test_metadata_are_counted_as_they_are_sent() -> None:
 def test_tags_beyond_a_limit_are_refused(tags: dict[str, str]) -> None:
     with pytest.raises(LimitExceeded, match="tag"):
         check_tags(tags, _REF, _ANY)
+
+
+def test_the_limit_of_tags_is_named() -> None:
+    check_tags({f"t{letter}": "" for letter in "abcdefghij"}, _REF, _ANY)
+    with pytest.raises(LimitExceeded, match=r"11 tags, and s3:// takes 10 \(max_tags\)"):
+        check_tags({f"t{letter}": "" for letter in "abcdefghijk"}, _REF, _ANY)
+    with pytest.raises(LimitExceeded, match=r"s3:// takes names of 1 to 128 .* values of 256"):
+        check_tags({"a": "a" * 257}, _REF, _ANY)
 
 
 def test_tags_within_the_limits_pass() -> None:

@@ -7,6 +7,7 @@ from holdall.testing.objects.conditions import ConditionFacts
 from holdall.testing.objects.copying import CopyFacts
 from holdall.testing.objects.deleting import DeleteFacts
 from holdall.testing.objects.keys import KeyFacts
+from holdall.testing.objects.known import KnownFacts
 from holdall.testing.objects.listing import ListFacts
 from holdall.testing.objects.opening import OpenFacts
 from holdall.testing.objects.reading import ReadFacts
@@ -24,6 +25,7 @@ class ObjectStoreSuite(
     StreamFacts,
     ReadFacts,
     ListFacts,
+    KnownFacts,
     DeleteFacts,
     CopyFacts,
     ConditionFacts,

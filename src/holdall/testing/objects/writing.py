@@ -220,6 +220,16 @@ class WriteFacts(Facts):
         with pytest.raises(LimitExceeded):
             await store.write("a", b"data", metadata={"a": "x" * (limit or 0)})
 
+    async def test_more_tags_than_the_limit_are_refused(self, store: AsyncDataStore) -> None:
+        limit = store.capabilities.max_tags
+        needs(limit is not None, "limit of tags")
+        tags = {f"tag-{number}": "x" for number in range(limit or 0)}
+        await store.write("a", b"data", tags=tags)
+        assert (await store.stat("a", tags=True)).tags == tags
+        with pytest.raises(LimitExceeded, match="max_tags"):
+            await store.write("b", b"data", tags={**tags, "more": "x"})
+        assert not await store.exists("b")
+
     @pytest.mark.parametrize("name", ["Upper", "", "a b", "ä", "a/b", "a\n"], ids=repr)
     async def test_a_name_that_some_service_would_change_is_refused(
         self, store: AsyncDataStore, name: str

@@ -22,6 +22,7 @@ from holdall.objects.backends.cloud.faults import Asked, answered, asked_by
 from holdall.objects.backends.cloud.requests import conditions_of, etag_of
 from holdall.objects.backends.cloud.service import Known, Listing, Part, Service
 from holdall.objects.backends.cloud.words import (
+    MAX_TAGS,
     check_carried,
     check_metadata,
     check_tags,
@@ -56,6 +57,7 @@ CAPABILITIES = Capabilities(
     sign=True,
     resume="multipart",
     max_metadata_bytes=_METADATA_BYTES,
+    max_tags=MAX_TAGS,
     max_object_bytes=50_000 * _BLOCK_BYTES,
 )
 
@@ -183,6 +185,7 @@ class AzureService(Service):
         most: int,
         token: str | None,
         after: str = "",
+        known: frozenset[bytes] | None = None,
     ) -> Listing:
         query = {
             "restype": "container",

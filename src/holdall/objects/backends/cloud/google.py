@@ -187,6 +187,7 @@ class GoogleService(Service):
         most: int,
         token: str | None,
         after: str = "",
+        known: frozenset[bytes] | None = None,
     ) -> Listing:
         query = {"prefix": prefix, "maxResults": str(min(most, 1000))}
         if delimiter:

@@ -53,11 +53,17 @@ class Listing(Struct, frozen=True, gc=False):
         found: Objects, in the service's order.
         folders: What the delimiter cut short, with the `/` at the end.
         token: Asks for the next page; None at the end.
+        digest: Tells the objects and folders of a page from those of another one with the same
+            prefix; empty where that was not asked for, or cannot be told.
+        same: The digest is one of those that are known, so that both were left out. All of them
+            come behind the key that was named.
     """
 
     found: Sequence[Known]
     folders: Sequence[str]
     token: str | None
+    digest: bytes = b""
+    same: bool = False
 
 
 class Part(Struct, frozen=True):
@@ -160,6 +166,7 @@ class Service(ABC):
         most: int,
         token: str | None,
         after: str = "",
+        known: frozenset[bytes] | None = None,
     ) -> Listing:
         """Answer one page of the objects whose key begins with the prefix.
 
@@ -171,6 +178,7 @@ class Service(ABC):
             token: Of the page before; None for the first one.
             after: What comes up to this key may be left out, as far as the service can; empty for
                 nothing.
+            known: Digests of pages that need not be read; None to be told none.
         """
 
     @abstractmethod
