@@ -1,5 +1,6 @@
 """Transfers to and from clouds: the journal of a run that died, and parts that fail on the way."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import holdall
 from holdall import DataStore, errors
 from holdall.core.runtime.blocking import drive
 from holdall.objects import transfer
+from holdall.objects.integrity import Hashed
 from holdall.objects.options import ListOptions
 from holdall.objects.transfer import Progress, SyncOptions, journal, trying
 from holdall.testing import Faults
@@ -70,3 +72,19 @@ def test_a_part_that_failed_is_sent_again_in_the_same_upload(
     assert len({session for session, _ in sent}) == 1
     assert cloud.read("a") == source.read("a")
     assert list(cloud.uploads()) == []
+
+
+def test_a_digest_counts_for_the_very_bytes_it_was_taken_from(cloud: DataStore) -> None:
+    data = b"bytes of an object"
+    sha256 = hashlib.sha256(data).hexdigest()
+    ref = cloud.reference("a")
+    drive(cloud.store.put(ref, data, Hashed(sha256=sha256, data=data)))
+    assert (cloud.read("a"), cloud.stat("a").sha256) == (data, sha256)
+    with pytest.raises(errors.Corrupt):
+        drive(cloud.store.put(ref, b"others", Hashed(sha256=sha256, data=data)))
+    with pytest.raises(errors.AlreadyExists):
+        drive(cloud.store.put(ref, data, Hashed(sha256=sha256, data=data, if_none_match="*")))
+    kept: dict[str, Any] = {"content_type": "text/plain", "metadata": {"a": "b"}}
+    drive(cloud.store.put(ref, data, Hashed(sha256=sha256, data=data, **kept)))
+    found = cloud.stat("a")
+    assert (found.content_type, found.metadata, found.sha256) == (*kept.values(), sha256)

@@ -190,7 +190,7 @@ def test_nothing_is_told_after_an_interruption(
     told: list[Step] = []
     threads: list[threading.Thread] = []
     copied, over = threading.Event(), threading.Event()
-    real_copy = copying.Copier.copy
+    real_send = copying.Copier.send
 
     def interrupted(_: object) -> None:
         copied.wait()
@@ -202,15 +202,15 @@ def test_nothing_is_told_after_an_interruption(
             threads.extend(self._threads)
             raise KeyboardInterrupt  # the second one comes while the threads are waited for
 
-    async def copy(*args: Any) -> Any:
-        answer = await real_copy(*args)
+    async def send(*args: Any) -> Any:
+        answer = await real_send(*args)
         copied.set()
         over.wait()
         return answer
 
     monkeypatch.setattr(blocking, "_answer", interrupted)
     monkeypatch.setattr(blocking, "ThreadPoolExecutor", Pool)
-    monkeypatch.setattr(copying.Copier, "copy", copy)
+    monkeypatch.setattr(copying.Copier, "send", send)
     options = SyncOptions(workers=2)
     work = engine.Sync(source.store, target.store, options, None, told.append)
     with pytest.raises(KeyboardInterrupt):

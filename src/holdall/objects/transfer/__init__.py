@@ -7,9 +7,10 @@
 
 Each function has a twin whose name ends in `_async`, for stores of `holdall.open_async`. Both
 run the same engine, which reads the two listings side by side in byte order, so that memory does
-not grow with the number of objects: at most one part of an object a worker, and a page of each
-listing. One object's failure stands in the report and does not stop the others; nor does that of
-a folder of this machine that may not be read.
+not grow with the number of objects: at most one part of an object a worker, or some small objects
+that are shorter than a part together, and a page or two of each listing. One object's failure
+stands in the report and does not stop the others; nor does that of a folder of this machine that
+may not be read.
 """
 
 from __future__ import annotations

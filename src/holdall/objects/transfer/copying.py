@@ -7,7 +7,8 @@ upload, so that this does: a step that failed for a moment is done again in the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -20,6 +21,7 @@ from holdall.core.errors import (
     Unavailable,
     Unsupported,
 )
+from holdall.core.reference import Reference
 from holdall.objects.integrity import Hashed
 from holdall.objects.options import (
     GET,
@@ -37,11 +39,13 @@ from holdall.objects.transfer.staged import Staged
 from holdall.objects.transfer.trying import Tries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
-    from holdall.core.reference import Reference
     from holdall.objects.contract import ObjectStore, Upload
     from holdall.objects.results import ObjectStream
+
+
+_SMALL_BYTES = 64 * 1024
 
 
 class Copied(Struct, frozen=True):
@@ -58,6 +62,22 @@ class Copied(Struct, frozen=True):
     resumed: int
     source: ObjectMeta
     reread: int = 0
+
+
+class Fetched(Struct, frozen=True, gc=False):
+    """An object that fits a part, read and found to be what was recorded.
+
+    Args:
+        ref: What it becomes.
+        data: Its bytes.
+        options: What is kept with it.
+        source: What the source knew of it when it was opened.
+    """
+
+    ref: Reference
+    data: bytes
+    options: WriteOptions
+    source: ObjectMeta
 
 
 class _Moved:
@@ -87,6 +107,9 @@ class Copier:
         tags: Whether tags are carried too.
         content_type: Kept instead of the source's own; None for that.
         metadata: Likewise.
+
+    Attributes:
+        small_bytes: How large an object may be for `fetch`.
     """
 
     def __init__(
@@ -101,6 +124,8 @@ class Copier:
     ) -> None:
         self._source = source
         self._target = target
+        # What is larger takes longer to read than what is saved by reading many in a row.
+        self.small_bytes = min(_SMALL_BYTES, PART_BYTES)
         self._staged = Staged(target, folder)
         self._tags = tags
         steady = source.capabilities.local
@@ -134,15 +159,49 @@ class Copier:
                 if stream.length > PART_BYTES:
                     return await self._copy_large(stream, target, moved)
                 data = await stream.read_all()
-        sha256 = await digest_of(data, self._target.runtime)
-        found = stream.meta
         if stream.whole is None:
-            await self._check_unchanged(found, len(data))
-        _check_bytes(found, len(data), sha256)
-        options = self._options(found, target, sha256, data)
-        meta = await self._target.put(target, data, options)
+            await self._check_unchanged(stream.meta, len(data))
+        sha256 = await digest_of(data, self._target.runtime)
+        fetched = self._fetched(stream.meta, data, sha256, target)
+        meta = await self.send(fetched)
         moved(len(data))
-        return Copied(meta, 0, found)
+        return Copied(meta, 0, fetched.source)
+
+    async def fetch(self, source: Reference, target: Reference) -> Fetched | None:
+        """Read an object that is small, with what it takes to `send` it.
+
+        Args:
+            source: What.
+            target: Where to.
+
+        Returns:
+            None when it is larger than `small_bytes`, and `copy` is for it.
+
+        Raises:
+            PreconditionFailed: The source changed meanwhile.
+            Corrupt: The source does not have the bytes that were recorded for it.
+        """
+        stream = await self._source.get(source, self._asked)
+        data = stream.whole
+        if data is None:
+            async with stream:
+                if stream.length > self.small_bytes:
+                    return None
+                data = await stream.read_all()
+            await self._check_unchanged(stream.meta, len(data))
+        elif len(data) > self.small_bytes:
+            return None
+        # It takes no longer than handing it to a thread.
+        sha256 = hashlib.sha256(data).hexdigest()
+        return self._fetched(stream.meta, data, sha256, target)
+
+    def send(self, fetched: Fetched) -> Coroutine[Any, Any, ObjectMeta]:
+        """Write what was fetched, whole or not at all."""
+        return self._target.put(fetched.ref, fetched.data, fetched.options)
+
+    def _fetched(self, found: ObjectMeta, data: bytes, sha256: str, target: Reference) -> Fetched:
+        _check_bytes(found, len(data), sha256)
+        return Fetched(target, data, self._options(found, target, sha256, data), found)
 
     async def _copy_large(
         self, stream: ObjectStream, target: Reference, tell: Callable[[int], object]
@@ -350,6 +409,8 @@ class Copier:
         content_type = self._content_type or meta.content_type
         metadata = meta.metadata if self._metadata is None else dict(self._metadata)
         tags = meta.tags or {}
+        if data is not None and content_type is None and not (metadata or tags):
+            return Hashed(sha256=sha256, data=data)
         if data is None:
             options = WriteOptions(
                 content_type=content_type, metadata=metadata, tags=tags, sha256=sha256

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from holdall.objects.contract import ObjectStore
 
 
-class Pair(Struct, frozen=True):
+class Pair(Struct, frozen=True, gc=False):
     """One key, and what the two stores have under it; at least one has something."""
 
     key: str
@@ -65,6 +65,7 @@ class Listing:
         excluded: How many it passed over because of `exclude`.
         foreign: How many entries are no objects.
         failed: The folders and objects that may not be looked at.
+        hidden: The keys of these.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Listing:
         self._lenient = lenient and store.capabilities.local
         self._last = ""
         self._known = ""
-        self._hidden: set[str] = set()
+        self.hidden: set[str] = set()
         self.etags = False
         self.objects = 0
         self.excluded = 0
@@ -94,32 +95,43 @@ class Listing:
         Raises:
             Unsupported: They do not come in byte order.
         """
+        async with aclosing(self.groups()) as groups:
+            async for group in groups:
+                for meta in group:
+                    yield meta
+
+    async def groups(self) -> AsyncGenerator[list[ObjectMeta], None]:
+        """Go through the objects, as many at once as come in a page; as `walk`."""
         if not self._store.capabilities.ordered:
             raise self._unordered()
         async with aclosing(self._below(self._folder)) as found:
-            async for meta in found:
-                key = meta.key
-                if key <= self._known:
-                    continue  # given before the walk had to begin again
-                # Were the order only promised, the walk would copy or delete the wrong things.
-                if key <= self._last:
-                    raise self._unordered()
-                self._last = key
-                if self._excluded is not None and self._excluded(key):
-                    self.excluded += 1
-                    continue
-                self.objects += 1
-                yield meta
+            async for page in found:
+                given: list[ObjectMeta] = []
+                for meta in page:
+                    key = meta.key
+                    if key <= self._known:
+                        continue  # given before the walk had to begin again
+                    # Were the order only promised, the walk would copy or delete the wrong things.
+                    if key <= self._last:
+                        raise self._unordered()
+                    self._last = key
+                    if self._excluded is not None and self._excluded(key):
+                        self.excluded += 1
+                        continue
+                    given.append(meta)
+                self.objects += len(given)
+                if given:
+                    yield given
 
     def hides(self, key: str) -> bool:
         """Whether a key that was not given may be there, in a folder that may not be read."""
-        while self._hidden and key:
-            if key in self._hidden:
+        while self.hidden and key:
+            if key in self.hidden:
                 return True
             key = key.rpartition("/")[0]
         return False
 
-    async def _below(self, folder: Reference) -> AsyncGenerator[ObjectMeta, None]:
+    async def _below(self, folder: Reference) -> AsyncGenerator[Sequence[ObjectMeta], None]:
         options = ListOptions(etags=self.etags)
         foreign, excluded = self.foreign, self.excluded
         denied: PermissionDenied | None = None
@@ -132,8 +144,7 @@ class Listing:
                 denied = error
                 continue
             self.foreign += page.foreign
-            for meta in page.objects:
-                yield meta
+            yield page.objects
             if page.token is None:
                 return
             options = ListOptions(token=page.token, etags=self.etags)
@@ -158,12 +169,12 @@ class Listing:
                 self.excluded += not name.endswith("/")
             elif name.endswith("/"):
                 async with aclosing(self._below(child)) as found:
-                    async for meta in found:
-                        yield meta
+                    async for group in found:
+                        yield group
             else:
                 looked = await self._look(child)
                 if looked is not None:
-                    yield looked
+                    yield (looked,)
 
     async def _look(self, ref: Reference) -> ObjectMeta | None:
         try:
@@ -176,7 +187,7 @@ class Listing:
 
     def _fail(self, ref: Reference, error: HoldallError) -> None:
         key = self._key(ref)
-        self._hidden.add(key)
+        self.hidden.add(key)
         self.failed.append(Failure(key, error))
 
     def _key(self, ref: Reference) -> str:
@@ -208,25 +219,64 @@ def _names(folder: str) -> list[str]:
 
 
 async def join(source: Listing, target: Listing) -> AsyncGenerator[Pair, None]:
-    """Go through the keys of two listings, in byte order.
+    """Go through the keys of two listings, in byte order; as `join_groups`."""
+    async with aclosing(join_groups(source, target)) as groups:
+        async for group in groups:
+            for pair in group:
+                yield pair
+
+
+async def join_groups(source: Listing, target: Listing) -> AsyncGenerator[list[Pair], None]:
+    """Go through the keys of two listings, in byte order, many at once.
 
     What one side has in a folder that may not be read on the other is left out: nobody knows
     whether the other side has it.
     """
-    async with aclosing(source.walk()) as left_side, aclosing(target.walk()) as right_side:
+    async with aclosing(source.groups()) as left_side, aclosing(target.groups()) as right_side:
         left = await anext(left_side, None)
         right = await anext(right_side, None)
+        at = there = 0
         while left is not None or right is not None:
-            if right is None or (left is not None and left.key < right.key):
+            if right is None:
                 assert left is not None
-                if not target.hides(left.key):
-                    yield Pair(left.key, left, None)
-                left = await anext(left_side, None)
-            elif left is None or right.key < left.key:
-                if not source.hides(right.key):
-                    yield Pair(right.key, None, right)
-                right = await anext(right_side, None)
+                pairs = [Pair(meta.key, meta, None) for meta in left[at:]]
+                at = len(left)
+            elif left is None:
+                pairs = [Pair(meta.key, None, meta) for meta in right[there:]]
+                there = len(right)
             else:
-                yield Pair(left.key, left, right)
-                left = await anext(left_side, None)
-                right = await anext(right_side, None)
+                pairs = []
+                at, there = _merge(left, at, right, there, pairs)
+            if source.hidden or target.hidden:
+                pairs = [pair for pair in pairs if not _is_hidden(pair, source, target)]
+            if pairs:
+                yield pairs
+            if left is not None and at == len(left):
+                left, at = await anext(left_side, None), 0
+            if right is not None and there == len(right):
+                right, there = await anext(right_side, None), 0
+
+
+def _merge(
+    left: list[ObjectMeta], at: int, right: list[ObjectMeta], there: int, pairs: list[Pair]
+) -> tuple[int, int]:
+    """Add pairs until one side is at its end; answer where both are then."""
+    while at < len(left) and there < len(right):
+        mine, theirs = left[at], right[there]
+        if mine.key < theirs.key:
+            pairs.append(Pair(mine.key, mine, None))
+            at += 1
+        elif theirs.key < mine.key:
+            pairs.append(Pair(theirs.key, None, theirs))
+            there += 1
+        else:
+            pairs.append(Pair(mine.key, mine, theirs))
+            at += 1
+            there += 1
+    return at, there
+
+
+def _is_hidden(pair: Pair, source: Listing, target: Listing) -> bool:
+    if pair.target is None:
+        return target.hides(pair.key)
+    return pair.source is None and source.hides(pair.key)

@@ -23,12 +23,13 @@ from holdall.core.errors import HoldallError
 from holdall.objects.options import DELETE, WRITE, GetOptions, ListOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from holdall.core.reference import Reference
     from holdall.objects.contract import ObjectStore
     from holdall.objects.results import ObjectMeta, Page
     from holdall.objects.transfer.joining import Pair
+    from holdall.objects.transfer.tally import New
 
     _Told: TypeAlias = tuple[str, int, int, str, str]
 
@@ -176,22 +177,38 @@ class Journal:
             begun_ns: When that began, in nanoseconds since 1970 UTC.
             copied: Whether the target was written just now, and not found.
         """
-        source, target = seen.source, seen.target
-        if self._folder is None or not self._writable or source is None or target is None:
+        if seen.source is not None and seen.target is not None:
+            await self._note([(listed, seen.source, seen.target)], begun_ns, copied)
+
+    async def note_new(self, copied: Sequence[New], begun_ns: int) -> None:
+        """Note objects that were copied because the target did not have them.
+
+        Args:
+            copied: Each as it was listed, as it was read, and as it was written.
+            begun_ns: When the first of them was opened, in nanoseconds since 1970 UTC.
+        """
+        await self._note(copied, begun_ns, True)
+
+    async def _note(self, same: Sequence[New], begun_ns: int, copied: bool) -> None:
+        if self._folder is None or not self._writable:
             return
         # What somebody wrote a moment before may be written once more, and nothing shows it.
         settled = begun_ns - _GRAIN_NS
         from_disk, to_disk = self._local
-        if from_disk and listed.modified_ns > settled:
-            return
-        if to_disk and not copied and target.modified_ns > settled:
-            return
-        told = _told(listed, source.etag, target)
-        if told is None or source.size != listed.size:
+        told: list[_Told] = []
+        for listed, source, target in same:
+            if from_disk and listed.modified_ns > settled:
+                continue
+            if to_disk and not copied and target.modified_ns > settled:
+                continue
+            one = _told(listed, source.etag, target)
+            if one is not None and source.size == listed.size:
+                told.append(one)
+        if not told:
             return
         batch: list[_Told] = []
         with self._guard:
-            self._batch.append(told)
+            self._batch += told
             now = self._clock()
             if len(self._batch) >= BATCH_ITEMS or now - self._since >= BATCH_SECONDS:
                 batch, self._batch = self._batch, batch

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from holdall.core.reference import Reference
     from holdall.core.runtime import Runtime
     from holdall.objects.backends.cloud.service import Known, Service
-    from holdall.objects.contract import Data
 
     Ts = TypeVarTuple("Ts")
 
@@ -101,16 +100,6 @@ class Container:
     async def get_async(self, key: str, wanted: Any) -> Any:
         """The same on a loop."""
         return await self.obstore.get_async(self.service.driver, key, options=wanted)
-
-    def put(self, key: str, data: Data, more: dict[str, Any]) -> Any:
-        """Obstore's answer to a put."""
-        return self.obstore.put(self.service.driver, key, data, use_multipart=False, **more)
-
-    async def put_async(self, key: str, data: Data, more: dict[str, Any]) -> Any:
-        """The same on a loop."""
-        return await self.obstore.put_async(
-            self.service.driver, key, data, use_multipart=False, **more
-        )
 
     def answered(self, answer: Any) -> ObjectMeta:
         """What is known of an object, from obstore's answer to a get."""

@@ -21,6 +21,9 @@ class Body(Protocol):
         """What it holds of obstore now."""
 
 
+ready = False
+"""Whether `check` went well in this process; who counts microseconds looks here first."""
+
 _used = False
 _orphaned = False
 _open: WeakSet[Body] = WeakSet()
@@ -28,7 +31,7 @@ _open: WeakSet[Body] = WeakSet()
 
 def check() -> None:
     """Raise in a child that was forked after the first call; remember the call else."""
-    global _used  # noqa: PLW0603 - a fact about the process, and there is one
+    global _used, ready  # noqa: PLW0603 - facts about the process, and there is one
     if _orphaned:
         raise Unavailable(
             "this process was forked after a cloud store was used, and such a store cannot work "
@@ -36,7 +39,7 @@ def check() -> None:
             "cloud store after the fork",
             transient=False,
         )
-    _used = True
+    _used = ready = True
 
 
 def watch(body: Body) -> None:
@@ -45,8 +48,9 @@ def watch(body: Body) -> None:
 
 
 def _forked() -> None:
-    global _orphaned  # noqa: PLW0603
+    global _orphaned, ready  # noqa: PLW0603
     _orphaned = _orphaned or _used
+    ready = False
     for body in tuple(_open):
         for thing in body.held:
             # Counted once too often, it outlives the interpreter too, which empties every list.

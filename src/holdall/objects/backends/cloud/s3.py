@@ -15,6 +15,7 @@ from holdall.objects.backends.cloud.requests import conditions_of, etag_of
 from holdall.objects.backends.cloud.service import Known, Listing, Part, Service
 from holdall.objects.backends.cloud.sigv4 import DIGEST
 from holdall.objects.backends.cloud.words import (
+    MAX_TAGS,
     check_carried,
     check_metadata,
     check_tags,
@@ -59,6 +60,7 @@ CAPABILITIES = Capabilities(
     sign=True,
     resume="multipart",
     max_metadata_bytes=_METADATA_BYTES,
+    max_tags=MAX_TAGS,
     max_object_bytes=_OBJECT_BYTES,
 )
 
@@ -96,15 +98,18 @@ class S3Service(Service):
 
     def attributes(self, options: WriteOptions) -> tuple[dict[str, str], dict[str, str]] | None:
         metadata = metadata_of(options, self.default_type)
-        check_carried(options, self._requests.root)
-        check_metadata(metadata, _METADATA_BYTES, self._requests.root)
-        check_tags(options.tags, self._requests.root, _TAG)
-        if not _HEADERS.isdisjoint(metadata):
-            return None
-        if options.content_type is not None:
-            metadata["Content-Type"] = options.content_type
-        if options.storage_class is not None:
-            metadata["Storage-Class"] = options.storage_class
+        if options.metadata:
+            check_metadata(metadata, _METADATA_BYTES, self._requests.root)
+            if not _HEADERS.isdisjoint(metadata):
+                return None
+        if options.tags:
+            check_tags(options.tags, self._requests.root, _TAG)
+        if options.content_type is not None or options.storage_class is not None:
+            check_carried(options, self._requests.root)
+            if options.content_type is not None:
+                metadata["Content-Type"] = options.content_type
+            if options.storage_class is not None:
+                metadata["Storage-Class"] = options.storage_class
         return metadata, options.tags
 
     def _headers(self, options: WriteOptions) -> dict[str, str]:
@@ -183,6 +188,7 @@ class S3Service(Service):
         most: int,
         token: str | None,
         after: str = "",
+        known: frozenset[bytes] | None = None,
     ) -> Listing:
         query = {
             "list-type": "2",
@@ -196,7 +202,8 @@ class S3Service(Service):
             query["continuation-token"] = token
         elif after:
             query["start-after"] = after
-        return s3_pages.listing(self._container("GET", Asked(ref), query).body)
+        body = self._container("GET", Asked(ref), query).body
+        return s3_pages.listing(body, known, prefix, after)
 
     # Changing
 

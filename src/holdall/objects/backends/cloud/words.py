@@ -24,6 +24,8 @@ MD5, SHA256 = "holdall-md5", "holdall-sha256"
 """The names of metadata in which digests are kept."""
 TYPE = "holdall-type"
 """Where a content type is kept that the service also gives to what was written without one."""
+MAX_TAGS = 10
+"""How many tags S3 and Azure take with an object."""
 
 _PLAIN = re.compile(r"[!-~](?:[ -~]*[!-~])?\Z")
 _WORD = re.compile(r"=\?[Uu][Tt][Ff]-8\?[Bb]\?([A-Za-z0-9+/]*={0,2})\?=\Z")
@@ -54,7 +56,8 @@ def metadata_of(options: WriteOptions, default_type: str) -> dict[str, str]:
         options: What they are in.
         default_type: The content type that the service gives an object without one.
     """
-    sent = {name: encoded(value) for name, value in options.metadata.items()}
+    given = options.metadata
+    sent = {name: encoded(value) for name, value in given.items()} if given else {}
     if options.content_md5 is not None:
         sent[MD5] = options.content_md5
     if options.sha256 is not None:
@@ -71,15 +74,18 @@ def quoted_etag(etag: str) -> str:
 
 def check_carried(options: WriteOptions, reference: Reference) -> None:
     """Raise `Unsupported` for what would be a header, and that no header can carry."""
-    for name, text in (
-        ("content_type", options.content_type),
-        ("storage_class", options.storage_class),
-    ):
-        if text is not None and not _carried(text):
-            raise Unsupported(
-                f"{reference}: {name} is {text!r}, and the service takes plain ASCII on one line",
-                reference=reference,
-            )
+    kept, stored = options.content_type, options.storage_class
+    if kept is not None and not _carried(kept):
+        raise _uncarried("content_type", kept, reference)
+    if stored is not None and not _carried(stored):
+        raise _uncarried("storage_class", stored, reference)
+
+
+def _uncarried(name: str, text: str, reference: Reference) -> Unsupported:
+    return Unsupported(
+        f"{reference}: {name} is {text!r}, and the service takes plain ASCII on one line",
+        reference=reference,
+    )
 
 
 def _carried(text: str) -> bool:
@@ -92,25 +98,24 @@ def check_metadata(sent: Mapping[str, str], limit: int, reference: Reference) ->
     size = sum(map(len, sent)) + sum(map(len, sent.values()))
     if size > limit:
         raise LimitExceeded(
-            f"{reference}: {size} bytes of metadata, as they are sent, and the service takes "
-            f"{limit} (max_metadata_bytes)",
+            f"{reference}: {size} bytes of metadata, as they are sent, and {reference.scheme}:// "
+            f"takes {limit} (max_metadata_bytes)",
             reference=reference,
         )
 
 
-def check_tags(
-    tags: Mapping[str, str], reference: Reference, allowed: re.Pattern[str], most: int = 10
-) -> None:
+def check_tags(tags: Mapping[str, str], reference: Reference, allowed: re.Pattern[str]) -> None:
     """Raise `LimitExceeded` when tags are more, longer, or other than a service takes."""
-    if len(tags) > most:
+    if len(tags) > MAX_TAGS:
         raise LimitExceeded(
-            f"{reference}: {len(tags)} tags, and the service takes {most}", reference=reference
+            f"{reference}: {len(tags)} tags, and {reference.scheme}:// takes {MAX_TAGS} (max_tags)",
+            reference=reference,
         )
     for name, value in tags.items():
         if not 1 <= len(name) <= 128 or len(value) > 256:
             raise LimitExceeded(
-                f"{reference}: the tag {name!r} is too long: a name has 1 to 128 characters, "
-                "and a value at most 256",
+                f"{reference}: the tag {name!r} is too long: {reference.scheme}:// takes names of "
+                "1 to 128 characters, and values of 256",
                 reference=reference,
             )
         if not (allowed.match(name) and allowed.match(value)):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 
 from holdall.objects.backends.cloud import forks
 from holdall.objects.backends.cloud.faults import asked_by
-from holdall.objects.integrity import check_digests
-from holdall.objects.options import WRITE, check_write
+from holdall.objects.integrity import Hashed, check_digests
+from holdall.objects.options import WRITE, WriteOptions, check_write
 from holdall.objects.results import ObjectMeta
 
 if TYPE_CHECKING:
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     from holdall.core.reference import Reference
     from holdall.objects.backends.cloud.container import Container
-    from holdall.objects.backends.cloud.service import Part
+    from holdall.objects.backends.cloud.service import Part, Service
     from holdall.objects.contract import Data
-    from holdall.objects.options import WriteOptions
 
 
 @final
@@ -32,59 +31,82 @@ class Writer:
     def __init__(self, container: Container) -> None:
         self._container = container
         self._service = container.service
-        self._runtime = container.runtime
+        self._call = container.runtime.call
+        self._conditional = False
+        self._digest = _digest_name(container.service)
         # At hand, since finding them takes as long as all else that a small write costs.
         self._root, self._skip = container.root, len(container.prefix)
         self._driver, self._etag = container.service.driver, container.service.etag
         self._send, self._send_async = container.obstore.put, container.obstore.put_async
+        self._errors, self._alone = container.errors, container.service.puts_alone
 
     def put(
         self, ref: Reference, data: Data, options: WriteOptions
     ) -> Coroutine[Any, Any, ObjectMeta]:
         """Write an object; as `ObjectStore.put`."""
-        if options is WRITE and not self._service.puts_alone:
-            # The most frequent case: bytes alone, and no coroutine where none is needed.
-            return self._runtime.call(self._put_plain, self._put_plain_async, ref, data)
-        return self._put(ref, data, options)
+        # No coroutine where none is needed: it would cost as much as all else that is done here.
+        if self._digest is not None and _keeps_digest_alone(options, data):
+            # What a sync writes most.
+            kept = {"attributes": {self._digest: options.sha256}}
+            return self._call(self._put_kept, self._put_kept_async, ref, data, options, kept)
+        check_write(options, self._service.capabilities, ref)
+        check_digests(data, options, ref)
+        asks = options.if_none_match is not None or options.if_match is not None
+        if asks and not self._conditional:
+            return self._put_first(ref, data, options)
+        more = self._keywords(options)
+        if more is None or self._alone:
+            return self._put_alone(ref, data, options)
+        return self._call(self._put_kept, self._put_kept_async, ref, data, options, more)
 
-    def _put_plain(self, ref: Reference, data: Data) -> ObjectMeta:
-        forks.check()
+    def put_plain(self, ref: Reference, data: Data) -> ObjectMeta:
+        """Write bytes and nothing else, blocking, where obstore can (`puts_alone`)."""
+        if not forks.ready:
+            forks.check()
+        key = ref.key
         try:
-            answer = self._send(self._driver, ref.key, data, use_multipart=False)
-        except self._container.errors as error:
+            answer = self._send(self._driver, key, data, use_multipart=False)
+        except self._errors as error:
             raise self._container.fault(error, asked_by(ref, WRITE)) from error
-        key = ref.key[self._skip :]
-        return ObjectMeta(self._root, key, len(data), time_ns(), self._etag(answer))
+        etag = self._etag(answer)
+        return ObjectMeta(self._root, key[self._skip :], len(data), time_ns(), etag)
 
-    async def _put_plain_async(self, ref: Reference, data: Data) -> ObjectMeta:
-        forks.check()
-        try:
-            answer = await self._send_async(self._driver, ref.key, data, use_multipart=False)
-        except self._container.errors as error:
-            raise self._container.fault(error, asked_by(ref, WRITE)) from error
-        key = ref.key[self._skip :]
-        return ObjectMeta(self._root, key, len(data), time_ns(), self._etag(answer))
+    async def put_plain_async(self, ref: Reference, data: Data) -> ObjectMeta:
+        """The same on a loop."""
+        return await self._put_kept_async(ref, data, WRITE, {})
 
-    async def _put(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
-        service = self._service
-        more: dict[str, Any] | None = {}
-        if options is not WRITE:
-            check_write(options, service.capabilities, ref)
-            check_digests(data, options, ref)
-            if options.if_none_match is not None or options.if_match is not None:
-                await self._check_conditional()
-            more = self._keywords(options)
-        if more is None or service.puts_alone:
-            etag = await self._container.run(service.put, ref, data, options)
-            return self._written(ref, len(data), etag, options)
-        forks.check()
+    def _put_kept(
+        self, ref: Reference, data: Data, options: WriteOptions, more: dict[str, Any]
+    ) -> ObjectMeta:
+        if not forks.ready:
+            forks.check()
         try:
-            answer = await self._runtime.call(
-                self._container.put, self._container.put_async, ref.key, data, more
-            )
-        except self._container.errors as error:
+            answer = self._send(self._driver, ref.key, data, use_multipart=False, **more)
+        except self._errors as error:
             raise self._container.fault(error, asked_by(ref, options)) from error
-        return self._written(ref, len(data), service.etag(answer), options)
+        return self._written(ref, len(data), self._etag(answer), options)
+
+    async def _put_kept_async(
+        self, ref: Reference, data: Data, options: WriteOptions, more: dict[str, Any]
+    ) -> ObjectMeta:
+        forks.check()
+        try:
+            answer = await self._send_async(
+                self._driver, ref.key, data, use_multipart=False, **more
+            )
+        except self._errors as error:
+            raise self._container.fault(error, asked_by(ref, options)) from error
+        return self._written(ref, len(data), self._etag(answer), options)
+
+    async def _put_first(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
+        """Write the first object that asks for a condition."""
+        await self._check_conditional()
+        return await self.put(ref, data, options)
+
+    async def _put_alone(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
+        """Write an object without obstore."""
+        etag = await self._container.run(self._service.put, ref, data, options)
+        return self._written(ref, len(data), etag, options)
 
     def _keywords(self, options: WriteOptions) -> dict[str, Any] | None:
         """What obstore is told beside the bytes; None when it cannot say all of it."""
@@ -134,4 +156,27 @@ class Writer:
 
     async def _check_conditional(self) -> None:
         """Raise `Unsupported` where the service takes a condition and ignores it."""
-        await self._container.run(self._service.check_conditional, self._container.root)
+        if not self._conditional:
+            await self._container.run(self._service.check_conditional, self._container.root)
+            self._conditional = True
+
+
+def _digest_name(service: Service) -> str | None:
+    """What a SHA-256 is kept under; None where obstore cannot write it."""
+    sent = None if service.puts_alone else service.attributes(WriteOptions(sha256="0" * 64))
+    return None if sent is None else next(iter(sent[0]))
+
+
+def _keeps_digest_alone(options: WriteOptions, data: Data) -> bool:
+    """Whether nothing is asked but to keep the SHA-256 that was taken from these very bytes."""
+    return (
+        type(options) is Hashed
+        and options.data is data
+        and options.sha256 is not None
+        and not (options.metadata or options.tags)
+        and options.content_type is None
+        and options.storage_class is None
+        and options.content_md5 is None
+        and options.if_match is None
+        and options.if_none_match is None
+    )
