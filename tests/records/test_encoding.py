@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdall.core.errors import Corrupt
-from holdall.records.encoding import dump, from_plain, instant_text, load, to_plain
+from holdall.records.encoding import (
+    dump,
+    from_plain,
+    instant_text,
+    load,
+    plain_json,
+    to_plain,
+)
 from holdall.records.values import adopt
 from holdall.testing.records.samples import VALUES
 
@@ -50,6 +57,17 @@ def test_what_was_dumped_is_loaded(fields: dict[str, Any]) -> None:
     assert again == fields
     assert repr(to_plain(again)) == repr(to_plain(fields))
     assert list(again) == list(fields)
+
+
+@given(st.dictionaries(names, trees))
+def test_what_needs_no_marker_is_written_as_it_stands(fields: dict[str, Any]) -> None:
+    fields = adopt(fields, "fields")
+    body, odd = dump(fields)
+    if (plain := plain_json((fields,), fields)) is not None:
+        assert (plain, False) == (body, odd)
+    else:
+        # A text that looks like a marker is no reason either way.
+        assert odd or b'"$' in body
 
 
 @given(st.dictionaries(names, trees))

@@ -57,22 +57,36 @@ def dump(fields: dict[str, Any], fractions: list[float] | None = None) -> tuple[
     """
     found: list[float] = []
     if _is_plain(fields.values(), found):
-        try:
-            body = _encode(fields)
-        except UnicodeEncodeError:  # a lone surrogate
-            pass
-        else:
-            # Else it may be a name like those of markers, or a NUL. With bytes, `find` is faster
-            # than `in`, which first takes them for a number.
-            if body.find(b'"$') < 0 and body.find(b"\\u0000") < 0:
-                if fractions is not None:
-                    fractions += found
-                return body, False
+        body = _unmarked(fields)
+        if body is not None:
+            if fractions is not None:
+                fractions += found
+            return body, False
     odd: list[bool] = []
     plain = {name: _plain(value, odd) for name, value in fields.items()}
     if fractions is not None:
         _collect_fractions(fields.values(), fractions)
     return _encode(plain), bool(odd) or any(name.startswith("$") for name in fields)
+
+
+def plain_json(values: Iterable[Any], whole: Any) -> bytes | None:
+    """Answer something as JSON when some values in it need no marker; None when one may.
+
+    Args:
+        values: What in it is a record's.
+        whole: What to write.
+    """
+    return _unmarked(whole) if _is_plain(values, []) else None
+
+
+def _unmarked(whole: Any) -> bytes | None:
+    try:
+        body = _encode(whole)
+    except UnicodeEncodeError:  # a lone surrogate
+        return None
+    # Else it may be a name like those of markers, or a NUL. With bytes, `find` is faster than
+    # `in`, which first takes them for a number.
+    return body if body.find(b'"$') < 0 and body.find(b"\\u0000") < 0 else None
 
 
 def _is_plain(values: Iterable[Any], fractions: list[float]) -> bool:

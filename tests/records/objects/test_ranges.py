@@ -123,15 +123,16 @@ def test_a_range_ends_at_its_last_key() -> None:
     part = Part("", "b.json")
     assert not part.add(_page("a.json"))
     assert part.add(_page("b.json"))
-    assert etags_of([part]) == {"a": "e", "b": "e"}
-    assert part.ends == ["a.json", "b.json"]
+    assert etags_of(part.pages) == {"a": "e", "b": "e"}
+    assert [page.end for page in part.pages] == ["a.json", "b.json"]
 
 
 def test_a_range_takes_nothing_behind_its_last_key() -> None:
     part = Part("", "b.json")
     assert part.add(_page("a.json", "c.json", "d.txt"))
-    assert etags_of([part]) == {"a": "e"}
-    assert (part.passed, part.ends) == ([], ["b.json"])
+    (page,) = part.pages
+    assert etags_of([page]) == {"a": "e"}
+    assert (page.passed, page.end, page.cut) == ([], "b.json", True)
 
 
 def test_a_folder_ends_a_range_too() -> None:
@@ -139,7 +140,7 @@ def test_a_folder_ends_a_range_too() -> None:
     assert part.add(_page("a.json", folders=("c",)))
     part = Part("", "b.json")
     assert not part.add(_page("a.json", folders=("a",)))
-    assert part.ends == ["a/"]
+    assert [page.end for page in part.pages] == ["a/"]
 
 
 @pytest.mark.parametrize("etag", [None, ""])
@@ -152,7 +153,7 @@ def test_a_record_without_an_etag_is_an_error(keys: list[str], etag: str | None)
 def test_what_is_no_record_needs_no_etag() -> None:
     part = Part("")
     part.add(_page("a.txt", etag=None))
-    assert (part.passed, etags_of([part])) == (["a.txt"], {})
+    assert (part.pages[0].passed, etags_of(part.pages)) == (["a.txt"], {})
 
 
 _LISTED = st.dictionaries(st.sampled_from([*_ODD, "a", "b", "ab"]), st.text("xy", min_size=1))
@@ -172,11 +173,11 @@ def _part_of(records: dict[str, str], cut: int) -> Part:
 def test_a_digest_tells_listings_apart_and_not_pages(
     one: dict[str, str], other: dict[str, str], cut: int, other_cut: int
 ) -> None:
-    left, right = _part_of(one, cut), _part_of(other, other_cut)
-    assert etags_of([left]) == one
+    left, right = _part_of(one, cut).pages, _part_of(other, other_cut).pages
+    assert etags_of(left) == one
     same = list(one.items()) == list(other.items())
-    assert (digest_of([left]) == digest_of([right])) == same
-    assert digest_of([left]) == digest_of([_part_of(one, other_cut)])
+    assert (digest_of(left) == digest_of(right)) == same
+    assert digest_of(left) == digest_of(_part_of(one, other_cut).pages)
 
 
 # Listings

@@ -12,6 +12,7 @@ from msgspec import structs
 from holdall.core.errors import Corrupt, InvalidConfig
 from holdall.core.runtime.blocking import BlockingRuntime
 from holdall.core.secrets import Secret
+from holdall.objects.backends.cloud import s3_pages
 from holdall.records.backends.objects import (
     FileRecords,
     FileRecordSettings,
@@ -29,6 +30,7 @@ from serving.http_proxy import HttpProxy
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from holdall.objects.backends.cloud.service import Known
     from serving.clouds import S3Server
 
 
@@ -257,3 +259,34 @@ def test_ranges_of_a_listing_make_up_the_whole(
         expected = sorted([*ids, "0", "305", "~"])
         expected.remove("31")
         assert [one.id for one in db.all()] == expected
+
+
+def test_pages_that_have_not_changed_are_not_read_again(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "_LISTING", structs.replace(access._LISTING, max_items=3))
+    monkeypatch.setattr(ranges, "LEAST_SPLIT", 50)
+    read: list[int] = []
+    entries = s3_pages.plain_entries
+
+    def noted(body: bytes) -> tuple[list[Known], bytes] | None:
+        found = entries(body)
+        if found is not None:
+            read.append(len(found[0]))
+        return found
+
+    monkeypatch.setattr(s3_pages, "plain_entries", noted)
+    with S3Database.from_config(config) as writer, S3Database.from_config(config) as db:
+        writer.batch_create([Record({"x": 0}, id=f"{at:02}") for at in range(60)])
+        assert len(db.all()) == 60  # in one range
+        read.clear()
+        assert len(db.all()) == 60  # in sixteen of them
+        assert read == []
+        writer.update("31", Record({"x": 1}))
+        read.clear()
+        assert [one.id for one in db.search(Query().filter("x", "=", 1))] == ["31"]
+        assert read == [3]
+        writer.delete("31")
+        read.clear()
+        assert [one.id for one in db.all()] == [f"{at:02}" for at in range(60) if at != 31]
+        assert 1 <= len(read) <= 3

@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from holdall.core.errors import AlreadyExists, Corrupt, PartialFailure, PermissionDenied
+from holdall.core.errors import (
+    AlreadyExists,
+    Corrupt,
+    PartialFailure,
+    PermissionDenied,
+    Unavailable,
+)
 from holdall.records.query import F, Query
 from holdall.records.record import Record
 from holdall.testing.layers.faults import Fault, FaultRule
 
 if TYPE_CHECKING:
+    from holdall.objects.layers.layer import Call
     from records.objects.places import Place
 
 _EVEN = Query().filter("half", "=", 0).sort("number", "desc")
@@ -24,6 +31,22 @@ def test_the_first_search_reads_each_record_once(place: Place) -> None:
     place.fill(50)
     reader = place.open(snapshot=False)
     assert reader.asked(lambda: reader.db.search(_EVEN)) == {"list": 1, "get": 50}
+
+
+def test_what_was_read_before_an_outage_is_not_read_again(place: Place) -> None:
+    place.fill(64)
+    away = [True]
+
+    def script(call: Call[object]) -> Fault | None:
+        if away[0] and call.operation == "get" and call.refs[0].name == "0041.json":
+            return Fault(error=Unavailable)
+        return None
+
+    process = place.open(script, max_workers=1, snapshot=False)
+    with pytest.raises(Unavailable):
+        process.db.all()
+    away[0] = False
+    assert process.asked(process.db.all) == {"list": 1, "get": 64 - 41}
 
 
 def test_the_second_search_only_lists(place: Place) -> None:

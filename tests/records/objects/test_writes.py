@@ -21,6 +21,7 @@ from holdall.core.errors import (
     Unsupported,
 )
 from holdall.core.runtime.blocking import BlockingRuntime
+from holdall.records.backends.objects import writing
 from holdall.records.record import Record
 from holdall.records.registry import open_records
 from holdall.records.results import BatchFailed
@@ -245,6 +246,43 @@ def test_one_id_twice_in_a_batch_is_written_in_order(place: Place) -> None:
     with pytest.raises(BatchFailed) as caught:
         db.batch_create([Record({}, id="b"), Record({}, id="b")])
     assert [type(one) for one in caught.value.results] == [str, AlreadyExists]
+
+
+@pytest.mark.parametrize("limit", ["_WAVE", "_WAVE_BYTES"])
+def test_a_long_batch_is_made_ready_in_parts(
+    place: Place, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(writing, limit, 7)
+    process = place.open(max_workers=3)
+    records = [Record({"number": at}, id=str(at % 40)) for at in range(50)]
+    with pytest.raises(BatchFailed) as caught:
+        process.db.batch_create(records)
+    results = caught.value.results
+    assert list(results[:40]) == [str(at) for at in range(40)]
+    assert [type(one) for one in results[40:]] == [AlreadyExists] * 10
+    for record in records:
+        record.version = None
+    process.db.batch_upsert(records)
+    numbers = sorted(record.fields["number"] for record in process.db.all())
+    assert numbers == list(range(10, 50))
+
+
+def test_what_waits_for_its_turn_tells_when_it_was_written(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "_FRESH_SECONDS", 0.0)
+    sent: list[datetime] = []
+
+    def script(call: Call[object]) -> Fault | None:
+        if call.operation == "put":
+            sent.append(datetime.now(UTC))
+        return None
+
+    db = place.open(script, max_workers=1, snapshot=False).db
+    db.batch_create([Record({}, id=f"{at:02}") for at in range(64)])
+    written = [record.metadata["updated_at"] for record in db.all()]
+    assert all(before < moment for before, moment in zip(sent, written[1:], strict=False))
+    assert all(moment < after for moment, after in zip(written, sent, strict=True))
 
 
 def test_many_are_deleted_by_few_requests(place: Place) -> None:

@@ -14,6 +14,7 @@ from holdall.core.errors import (
     HoldallError,
     LimitExceeded,
     NotFound,
+    PermissionDenied,
     PreconditionFailed,
 )
 from holdall.objects.options import GET, HeadOptions, ListOptions
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from holdall.core.reference import Reference
     from holdall.objects.contract import ObjectStore
-    from holdall.objects.results import ObjectMeta, Page
+    from holdall.objects.results import ObjectMeta, ObjectStream, Page
     from holdall.records.backends.objects.settings import RecordsOnObjects
     from holdall.records.backends.objects.shelf import Shelf
     from holdall.records.stored import Stored
@@ -43,7 +44,8 @@ _OWN_TAG = "created_at"
 _MOST_PASSED = 10_000
 _LISTING = ListOptions(delimiter=True, etags=True)
 _READ_TRIES = 5
-_PIECE = 4
+_OF_ONE = (Corrupt, LimitExceeded, PermissionDenied)
+_PIECE = 16
 
 T = TypeVar("T")
 
@@ -86,31 +88,81 @@ class Access:
 
     async def held(self, id: str) -> Held | None:  # noqa: A002
         """Read the object of a record; None when there is none."""
-        ref, most = self.ref(id), self.settings.max_record
+        found = self._taken(await self._opened(self.ref(id)))
+        self._note([(id, found)])
+        return found
+
+    async def some(self, ids: Sequence[str]) -> list[Held | HoldallError | None]:
+        """Read the objects of some records one after the other.
+
+        Returns:
+            Of each, in order, its object, None when there is none, or why this one cannot be read.
+
+        Raises:
+            HoldallError: There is an outage.
+        """
+        opened: list[Held | ObjectStream | HoldallError | None] = []
+        found: list[Held | HoldallError | None] = []
+        try:
+            for ref in [self.ref(id_) for id_ in ids]:
+                try:
+                    opened.append(await self._opened(ref))
+                except _OF_ONE as error:
+                    opened.append(error)
+        finally:
+            # All at once: between two requests the processor forgets how that is done.
+            for one in opened:
+                try:
+                    found.append(one if isinstance(one, HoldallError) else self._taken(one))
+                except _OF_ONE as error:
+                    found.append(error)
+            pairs = zip(ids, found, strict=False)
+            self._note([(id_, one) for id_, one in pairs if not isinstance(one, HoldallError)])
+        return found
+
+    async def _opened(self, ref: Reference) -> Held | ObjectStream | None:
+        """Read an object; answer its body where that came with the answer, as it is."""
         for _ in range(_READ_TRIES):
             try:
                 stream = await self.store.get(ref, GET)
+                if stream.whole is not None:
+                    return stream
                 meta = stream.meta
-                if meta.size > most:
+                try:
+                    self._check_size(meta)
+                except LimitExceeded:
                     await stream.close()
-                    raise LimitExceeded(
-                        f"{ref}: {meta.size} bytes, and the setting 'max_record' of the database "
-                        f"allows {most}",
-                        reference=ref,
-                    )
-                body = await stream.read_all()
+                    raise
+                return held_of(meta, await stream.read_all())
             except NotFound:
-                self.shelf.drop(id)
                 return None
             except PreconditionFailed:
                 continue  # another writer came between the parts of a large one
-            held = held_of(meta, body)
-            if self.shelf.active:
-                self.shelf.keep(id, held)
-            return held
         raise PreconditionFailed(
             f"{ref} was changed by others each of {_READ_TRIES} times it was read", reference=ref
         )
+
+    def _taken(self, opened: Held | ObjectStream | None) -> Held | None:
+        """The object of which this is the body."""
+        if opened is None or isinstance(opened, Held):
+            return opened
+        meta = opened.meta
+        self._check_size(meta)
+        assert opened.whole is not None
+        return held_of(meta, opened.whole)
+
+    def _check_size(self, meta: ObjectMeta) -> None:
+        if meta.size > self.settings.max_record:
+            raise LimitExceeded(
+                f"{meta.ref}: {meta.size} bytes, and the setting 'max_record' of the database "
+                f"allows {self.settings.max_record}",
+                reference=meta.ref,
+            )
+
+    def _note(self, found: Sequence[tuple[str, Held | None]]) -> None:
+        """Keep what was read, by id."""
+        if self.shelf.active:
+            self.shelf.keep_all(found)
 
     async def row(self, id: str) -> Stored | None:  # noqa: A002
         """Read a record; None when there is none.
@@ -170,13 +222,16 @@ class Access:
                 name_of(min(untold)),
             )
 
-    async def pages(self, after: str = "") -> AsyncIterator[Page]:
+    async def pages(
+        self, after: str = "", known: frozenset[bytes] | None = None
+    ) -> AsyncIterator[Page]:
         """List what lies right under the root, with etags.
 
         Args:
-            after: What the keys come behind, beside being records'.
+            after: What the keys come behind, beside being records'; empty for nothing.
+            known: The digests of pages that need not be told again; None to be told no digests.
         """
-        options = replace(_LISTING, after=max(after, self.behind))
+        options = replace(_LISTING, after=max(after, self.behind), known=known)
         while True:
             page = await self.store.list(self.store.root, options)
             yield page

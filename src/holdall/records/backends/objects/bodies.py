@@ -21,7 +21,7 @@ import msgspec
 
 from holdall.core.errors import Corrupt
 from holdall.records.backends.objects.blocks import MAX_BODY_BYTES, Row, microseconds_of
-from holdall.records.encoding import dump, from_plain
+from holdall.records.encoding import dump, from_plain, plain_json
 from holdall.records.stored import Stored
 
 if TYPE_CHECKING:
@@ -53,6 +53,15 @@ class _Body(msgspec.Struct):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     write: str = ""
+
+
+class _Sent(msgspec.Struct, gc=False):
+    id: str
+    fields: dict[str, Any] | msgspec.Raw
+    metadata: dict[str, Any] | msgspec.Raw
+    created_at: str
+    updated_at: str
+    write: str
 
 
 _decode = msgspec.json.Decoder(_Body).decode
@@ -88,14 +97,13 @@ def body_of(write: Write, created: str, updated: str, token: str) -> bytes:
         updated: When it is written.
         token: Tells this write from every other one.
     """
-    whole = {
-        "id": write.id,
-        "fields": msgspec.Raw(dump(write.fields)[0]),
-        "metadata": msgspec.Raw(dump(write.metadata)[0]),
-        "created_at": created,
-        "updated_at": updated,
-        "write": token,
-    }
+    fields, metadata = write.fields, write.metadata
+    whole = _Sent(write.id, fields, metadata, created, updated, token)
+    body = plain_json([*fields.values(), *metadata.values()], whole)  # what most are
+    if body is not None:
+        return body
+    whole.fields = msgspec.Raw(dump(fields)[0])
+    whole.metadata = msgspec.Raw(dump(metadata)[0])
     return _encode(whole)
 
 

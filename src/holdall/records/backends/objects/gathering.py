@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 from holdall.core.errors import (
     Corrupt,
@@ -32,8 +33,6 @@ _MOST_UNREAD = 20
 
 _Kept: TypeAlias = tuple[str, Held | HoldallError | None, bool]
 """An id, its object, and whether that was in memory."""
-
-T = TypeVar("T")
 
 
 class Gatherer:
@@ -82,39 +81,30 @@ class Gatherer:
             Corrupt: One cannot be read.
         """
         test = None if predicate == ALL else compiled(predicate, reader)
-        shelf = self._access.shelf
-        missing = [id_ for id_ in ids if id_ not in held]
-        pieces = pieces_of(missing, self._access.workers)
-        workers = min(self._access.workers, max(1, len(pieces)))
+        access = self._access
+        pieces = pieces_of([id_ for id_ in ids if id_ not in held], access.workers)
+        workers = min(access.workers, max(1, len(pieces)))
         unread: list[HoldallError] = []
-        async with (
-            closing(self._access.runtime.map(self._some, pieces, workers)) as some,
-            closing(_each(some)) as coming,
-        ):
+        coming: deque[Held | HoldallError | None] = deque()
+        async with closing(access.runtime.map(access.some, pieces, workers)) as some:
             for at in range(0, len(ids), _CHUNK_ROWS):
-                chunk = [
-                    (id_, held[id_] if id_ in held else await anext(coming), id_ in held)
-                    for id_ in ids[at : at + _CHUNK_ROWS]
-                ]
+                chunk: list[_Kept] = []
+                for id_ in ids[at : at + _CHUNK_ROWS]:
+                    if id_ in held:
+                        chunk.append((id_, held[id_], True))
+                        continue
+                    if not coming:
+                        coming.extend(await anext(some))
+                    chunk.append((id_, coming.popleft(), False))
                 rows = await self._read(chunk, test, unread)
-                if shelf.is_loose:
-                    await self._access.runtime.call(shelf.pack, None)
+                if access.shelf.is_loose:
+                    await access.runtime.call(access.shelf.pack, None)
                 if len(unread) >= _MOST_UNREAD:
                     break
                 if not unread:
                     yield rows
         if unread:
             raise _unread(unread)
-
-    async def _some(self, ids: Sequence[str]) -> list[Held | HoldallError | None]:
-        return [await self._tried(id_) for id_ in ids]
-
-    async def _tried(self, id_: str) -> Held | HoldallError | None:
-        """The object of a record, or why this one cannot be read; an outage is raised."""
-        try:
-            return await self._access.held(id_)
-        except (Corrupt, LimitExceeded, PermissionDenied) as error:
-            return error
 
     async def _read(
         self,
@@ -162,12 +152,6 @@ class Gatherer:
             else:
                 rows.append(row if test is None or test(row) else None)
         return rows
-
-
-async def _each(some: AsyncIterator[list[T]]) -> AsyncIterator[T]:
-    async for several in some:
-        for one in several:
-            yield one
 
 
 class UnreadRecords(PartialFailure, Corrupt):

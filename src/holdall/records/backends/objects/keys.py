@@ -9,7 +9,6 @@ comes before all records. Each id has one name, and no two ids have the same.
 from __future__ import annotations
 
 import re
-from operator import methodcaller
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -29,8 +28,7 @@ BEHIND_FRONT = f"{FRONT}0"
 """What all records come behind: 0 is the character after /."""
 
 _FIRST = f" {FRONT}"
-_RARE = "%/\\"
-_ends = methodcaller("endswith", SUFFIX)
+_RARE = "%\\"
 _ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f%/\\\\\ufffe\uffff]")
 
 
@@ -57,13 +55,17 @@ def name_of(id: str) -> str:  # noqa: A002
 
 def ids_of(names: Sequence[str]) -> list[str] | None:
     """The ids of objects with these names, where they are plain; None where `id_of` must look."""
-    every = "".join(names)
-    if not (every.isascii() and every.isprintable()) or any(one in every for one in _RARE):
+    number = len(names)
+    # All at once, which takes half of the time of one by one; a `/` is in none of them.
+    every = "/".join([*names, ""])
+    if not (every.isascii() and every.isprintable()) or every.count("/") != number:
         return None
-    if min(names)[0] in _FIRST or not all(map(_ends, names)):
+    if any(one in every for one in _RARE) or min(names)[0] in _FIRST:
         return None
-    size = len(SUFFIX)
-    ids = [name[:-size] for name in names]
+    text = every.replace(f"{SUFFIX}/", "/")
+    if len(every) - len(text) != number * len(SUFFIX):
+        return None  # one ends in something else
+    ids = text.split("/")[:-1]
     return ids if all(ids) else None
 
 

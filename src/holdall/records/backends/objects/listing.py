@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from operator import is_
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from holdall.records.backends.objects import ranges
 from holdall.records.backends.objects.access import closing
-from holdall.records.backends.objects.ranges import Part
+from holdall.records.backends.objects.ranges import Part, Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from holdall.records.backends.objects.access import Access
 
 _log = logging.getLogger("holdall.records")
@@ -30,6 +30,7 @@ class Listing(Struct, frozen=True):
         etags: The etag of each of all records, by id.
         bounds: The last keys of ranges that are listed at once; empty for one range.
         digest: Tells this listing apart from those of other records; empty for none.
+        pages: What its pages held, of those that the store tells apart.
         of_id: Says of an id whether it is among `ids`; None when all are.
     """
 
@@ -38,6 +39,7 @@ class Listing(Struct, frozen=True):
     of_id: Callable[[str], bool] | None = None
     bounds: tuple[str, ...] = ()
     digest: bytes = b""
+    pages: Sequence[Seen] = ()
 
 
 class Lister:
@@ -68,47 +70,61 @@ class Lister:
         """List all records now."""
         before = self._changes
         began = time.monotonic()
-        parts = await self._parts()
-        call, listing = self._access.runtime.call, self._last
-        digest = await call(ranges.digest_of, None, parts)
-        if digest != listing.digest:
-            etags = await call(ranges.etags_of, None, parts)
-            ends = [end for part in parts for end in part.ends]
-            many = self._splits and len(etags) >= ranges.LEAST_SPLIT
-            bounds = ranges.bounds_of(ends) if many else ()
-            listing = Listing(await call(sorted, None, etags), etags, bounds=bounds, digest=digest)
+        last = self._last
+        parts = await self._parts(last)
+        pages = [page for part in parts for page in part.pages]
+        listing = await self._access.runtime.call(self._listing, None, last, parts, pages)
         self._note(before, began, listing)
-        passed = [key for part in parts for key in part.passed]
-        number = len(passed) + sum(part.foreign for part in parts)
+        passed = [key for page in pages for key in page.passed]
+        number = len(passed) + sum(page.foreign for page in pages)
         self._tell(number, passed[0] if passed else "")
         return listing
 
-    async def _parts(self) -> Sequence[Part]:
+    def _listing(self, last: Listing, parts: Sequence[Part], pages: Sequence[Seen]) -> Listing:
+        """What was listed: the last listing again, where nothing has changed since."""
+        if len(pages) == len(last.pages) and all(map(is_, pages, last.pages)):
+            return last
+        digest = ranges.digest_of(pages)
+        told = [page for page in pages if page.digest]
+        if digest == last.digest:
+            return replace(last, pages=told)
+        etags = ranges.etags_of(pages)
+        bounds: tuple[str, ...] = ()
+        if self._splits and len(etags) >= ranges.LEAST_SPLIT:
+            # Pages that have not changed are known again where ranges begin where they did.
+            bounds = tuple(part.last for part in parts if part.last is not None)
+            if not ranges.are_even(parts):
+                bounds = ranges.bounds_of([page.end for page in pages if page.end])
+        return Listing(sorted(etags), etags, bounds=bounds, digest=digest, pages=told)
+
+    async def _parts(self, last: Listing) -> Sequence[Part]:
         """List all records: the first page, and the others in ranges where these are known."""
-        bounds = self._last.bounds
+        bounds = last.bounds
         if bounds:
-            return await self._split("", bounds)
-        first = Part("")
-        asked = not self._splits or bool(self._last.etags)
-        async with closing(self._access.pages()) as pages:
+            return await self._split("", bounds, last)
+        first = Part("", None, last.pages)
+        asked = not self._splits or bool(last.etags)
+        async with closing(self._access.pages("", first.known)) as pages:
             async for page in pages:
                 first.add(page)
-                if asked or page.token is None or not first.ends:
+                if asked or page.token is None or not first.pages[-1].end:
                     continue
                 asked = True
                 bounds = await self._bounds()
                 if bounds:
                     break
-        return [first, *await self._split(first.ends[-1], bounds)] if bounds else [first]
+        if not bounds:
+            return [first]
+        return [first, *await self._split(first.pages[-1].end, bounds, last)]
 
-    async def _split(self, after: str, bounds: Sequence[str]) -> Sequence[Part]:
-        parts = ranges.parts_of(after, bounds)
+    async def _split(self, after: str, bounds: Sequence[str], last: Listing) -> Sequence[Part]:
+        parts = ranges.parts_of(after, bounds, last.pages)
         workers = min(self._access.workers, ranges.RANGES)
         async with closing(self._access.runtime.map(self._listed, parts, workers)) as listed:
             return [part async for part in listed]
 
     async def _listed(self, part: Part) -> Part:
-        async with closing(self._access.pages(part.after)) as pages:
+        async with closing(self._access.pages(part.after, part.known)) as pages:
             async for page in pages:
                 if part.add(page):
                     break

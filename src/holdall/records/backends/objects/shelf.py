@@ -164,13 +164,20 @@ class Shelf:
 
     def keep(self, id: str, held: Held) -> None:  # noqa: A002
         """Keep an object, instead of what was kept of this id."""
-        size = len(held.body) + _ENTRY_BYTES
+        self.keep_all([(id, held)])
+
+    def keep_all(self, found: Iterable[tuple[str, Held | None]]) -> None:
+        """Keep objects by id, instead of what was kept of these; None when there is none."""
         with self._guard:
-            self._remove(id)
-            if self._bytes + size <= self._limit:
-                self._held[id] = held
-                self._bytes += size
-                self._held_bytes += size
+            for id_, held in found:
+                self._remove(id_)
+                if held is None:
+                    continue
+                size = len(held.body) + _ENTRY_BYTES
+                if self._bytes + size <= self._limit:
+                    self._held[id_] = held
+                    self._bytes += size
+                    self._held_bytes += size
 
     def drop(self, id: str) -> None:  # noqa: A002
         """Forget what is kept of an id."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from itertools import chain
 from typing import TYPE_CHECKING, Any, final
 
 from msgspec.structs import replace
@@ -14,7 +13,7 @@ from holdall.core.errors import HoldallError, InvalidConfig, Unsupported
 from holdall.core.reference import MAX_KEY_BYTES, MAX_SEGMENT_BYTES, Reference
 from holdall.objects.backends.cloud.settings import CloudSettings
 from holdall.objects.registry import REMOTE_LAYERS, plan_store
-from holdall.records.backends.objects.access import Access, closing, pieces_of
+from holdall.records.backends.objects.access import Access, closing
 from holdall.records.backends.objects.deleting import Remover
 from holdall.records.backends.objects.keys import SUFFIX
 from holdall.records.backends.objects.listing import Lister
@@ -98,29 +97,11 @@ class RecordsOnStore(RecordStore):
             return error
 
     async def put(self, writes: Sequence[Write]) -> Sequence[Outcome]:
-        places: dict[str, list[int]] = {}
-        for at, write in enumerate(writes):
-            places.setdefault(write.id, []).append(at)
-        outcomes: dict[int, Outcome] = {}
-
-        async def run(ids: Sequence[str]) -> None:
-            for at in chain.from_iterable(map(places.__getitem__, ids)):
-                # Those of one id one after the other: the last one counts.
-                try:
-                    outcomes[at] = await self._writer.write(writes[at])
-                except HoldallError as error:
-                    outcomes[at] = error
-
-        pieces = pieces_of(list(places), self._access.workers)
-        workers = min(self._access.workers, max(1, len(pieces)))
         self._lister.forget()
         try:
-            async with closing(self._runtime.map(run, pieces, workers)) as done:
-                async for _ in done:
-                    pass
+            return await self._writer.write(writes)
         finally:
             self._lister.forget()
-        return [outcomes[at] for at in range(len(writes))]
 
     async def delete(self, removals: Sequence[Removal]) -> Sequence[bool | HoldallError]:
         self._lister.forget()

@@ -1,9 +1,12 @@
-"""Writing one record: conditions, and what comes after a lost reply."""
+"""Writing records: conditions, and what comes after a lost reply."""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from holdall.core.errors import (
     AlreadyExists,
@@ -13,8 +16,9 @@ from holdall.core.errors import (
     PreconditionFailed,
     Unsupported,
 )
+from holdall.core.reference import Reference
 from holdall.objects.options import WriteOptions
-from holdall.records.backends.objects.access import held_of
+from holdall.records.backends.objects.access import closing, held_of
 from holdall.records.backends.objects.bodies import (
     CONTENT_TYPE,
     body_of,
@@ -26,14 +30,41 @@ from holdall.records.results import changed, new_versions, refusal
 from holdall.records.stored import Written
 
 if TYPE_CHECKING:
-    from holdall.core.reference import Reference
+    from collections.abc import Sequence
+
     from holdall.records.backends.objects.access import Access
     from holdall.records.backends.objects.bodies import Held
-    from holdall.records.stored import Stored, Write
+    from holdall.records.stored import Outcome, Stored, Write
 
 _TRIES = 20
 _SENDS = 8
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_WAVE, _WAVE_BYTES = 1024, 32 * 1024 * 1024
+"""How many records are made ready at once, and about how many bytes."""
+_FRESH_SECONDS = 1.0
+"""What waited longer for its turn is made ready anew, since it tells when it was written."""
+
+
+class _Draft(Struct, frozen=True, gc=False):
+    """A record that is ready to be sent.
+
+    Args:
+        ref: Where to.
+        id: Its id.
+        body: Its object.
+        token: What the object tells this write by.
+        options: What is kept with the object, and what must be there before.
+        created: When the record was created.
+        updated: When it is written.
+    """
+
+    ref: Reference
+    id: str
+    body: bytes
+    token: str
+    options: WriteOptions
+    created: datetime
+    updated: datetime
 
 
 class Writer:
@@ -49,35 +80,93 @@ class Writer:
         can = access.store.capabilities
         self._remote = can.remote
         self._conditional = can.conditional
-        self._typed = can.content_type
+        self._type = CONTENT_TYPE if can.content_type else None
         self._tagged = can.tags and access.settings.tags
 
-    async def write(self, write: Write) -> Written:
-        """Write a record.
+    async def write(self, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """Write records, several at once, and those of one id one after the other.
 
-        Raises:
-            AlreadyExists: It is created, and there is one.
-            NotFound: It is updated, and there is none.
-            PreconditionFailed: There is another version, or others change it all the time.
-            LimitExceeded: It is larger than the setting `max_record`.
+        Returns:
+            What came of each, in order: `AlreadyExists` where one is created and there is one,
+            `NotFound` where one is updated and there is none, `PreconditionFailed` where there is
+            another version or others change it all the time, `LimitExceeded` where it is larger
+            than the setting `max_record`, or why its object was not written.
         """
-        ref = self._access.ref(write.id)
-        if not self._conditional:
-            raise Unsupported(f"{ref}: records need conditional writes", reference=ref)
+        outcomes: list[Outcome] = []
+        while len(outcomes) < len(writes):
+            begin = len(outcomes)
+            outcomes += await self._wave(writes[begin : begin + _WAVE])
+        return outcomes
+
+    async def _wave(self, writes: Sequence[Write]) -> list[Outcome]:
+        """Write the first of some records, as many as are made ready at once."""
+        until = time.monotonic() + _FRESH_SECONDS
+        ready = self._ready(writes)
+        places: dict[str, list[int]] = {}
+        for at in range(len(ready)):
+            places.setdefault(writes[at].id, []).append(at)
+        outcomes: dict[int, Outcome] = {}
+        # All workers take from it: to hand over each would cost as much as its request.
+        coming = iter(list(places.values()))
+
+        async def work(_: int) -> None:
+            for same in coming:
+                for at in same:
+                    fresh = time.monotonic() < until
+                    draft = ready[at] if fresh else self._ready(writes[at : at + 1])[0]
+                    if isinstance(draft, HoldallError):
+                        outcomes[at] = draft
+                        continue
+                    try:
+                        sent = self._write(writes[at]) if draft is None else self._put(draft)
+                        outcomes[at] = await sent
+                    except HoldallError as error:
+                        outcomes[at] = _told(writes[at], error)
+
+        workers = min(self._access.workers, len(places))
+        async with closing(self._access.runtime.map(work, range(workers), workers)) as done:
+            async for _ in done:
+                pass
+        return [outcomes[at] for at in range(len(ready))]
+
+    def _ready(self, writes: Sequence[Write]) -> list[_Draft | HoldallError | None]:
+        """Make ready the first of some records; None for those that may need to be read before.
+
+        All at once: between two requests the processor forgets how that is done.
+        """
+        moment = datetime.now(UTC)
+        text = instant_text(moment)
+        ready: list[_Draft | HoldallError | None] = []
+        left = _WAVE_BYTES
+        for write, token in zip(writes, new_versions(len(writes)), strict=True):
+            if write.mode != "create":
+                ready.append(None)
+                continue
+            try:
+                draft = self._draft(write, None, moment, text, token)
+                left -= len(draft.body)
+                ready.append(draft)
+            except HoldallError as error:
+                ready.append(error)
+            if left <= 0 and len(ready) >= self._access.workers:
+                break
+        return ready
+
+    async def _write(self, write: Write) -> Written:
+        """Write a record over what is there, or where there is none."""
         for _ in range(_TRIES):
-            held = None if write.mode == "create" else await self._held(write)
+            held = await self._held(write)
             error = refusal(write, held)
             if error is not None:
                 raise error
+            now = datetime.now(UTC)
+            draft = self._draft(write, held, now, instant_text(now), new_versions(1)[0])
             try:
-                return await self._put(ref, write, held)
+                return await self._put(draft)
             except PreconditionFailed as refused:
-                if write.mode == "create":
-                    found = f"there is a record {write.id!r} already"
-                    raise AlreadyExists(found, reference=write.id) from refused
                 if write.version is not None:
-                    now = await self._access.row(write.id)
-                    raise changed(write.id, write.version, now) from refused
+                    current = await self._access.row(write.id)
+                    raise changed(write.id, write.version, current) from refused
         raise PreconditionFailed(
             f"the record {write.id!r} was changed by others {_TRIES} times in a row",
             reference=write.id,
@@ -94,39 +183,40 @@ class Writer:
                 return kept
         return await self._access.row(id_)
 
-    async def _put(self, ref: Reference, write: Write, held: Stored | None) -> Written:
-        now = datetime.now(UTC)
-        created = now if held is None else held.created
-        token = new_versions(1)[0]
-        now_text = instant_text(now)
-        created_text = now_text if held is None else instant_text(created)
+    def _draft(
+        self, write: Write, held: Stored | None, now: datetime, now_text: str, token: str
+    ) -> _Draft:
+        """Make a record ready.
+
+        Args:
+            write: The record.
+            held: What it is written over; None when there is to be none.
+            now: When that is.
+            now_text: The same as `instant_text` says it.
+            token: Tells this write from every other one.
+        """
+        id_ = write.id
+        ref = self._access.ref(id_)
+        if not self._conditional:
+            raise Unsupported(f"{ref}: records need conditional writes", reference=ref)
+        created_text = now_text if held is None else instant_text(held.created)
         body = body_of(write, created_text, now_text, token)
         if len(body) > self._settings.max_record:
             raise LimitExceeded(
-                f"the record {write.id!r} makes an object of {len(body)} bytes, and the setting "
+                f"the record {id_!r} makes an object of {len(body)} bytes, and the setting "
                 f"'max_record' allows {self._settings.max_record}",
                 reference=ref,
             )
         options = WriteOptions(
-            content_type=CONTENT_TYPE if self._typed else None,
+            content_type=self._type,
             tags=tags_of(write, created_text, now_text) if self._tagged else {},
             storage_class=self._settings.storage_class,
             if_match=None if held is None else held.version,
             if_none_match="*" if held is None else None,
         )
-        found = await self._send(ref, write.id, body, token, options)
-        if self._access.shelf.active:
-            self._access.shelf.keep(write.id, found)
-        return Written(created, now, found.etag)
+        return _Draft(ref, id_, body, token, options, now if held is None else held.created, now)
 
-    async def _send(
-        self,
-        ref: Reference,
-        id: str,  # noqa: A002
-        body: bytes,
-        token: str,
-        options: WriteOptions,
-    ) -> Held:
+    async def _put(self, draft: _Draft) -> Written:
         """Put an object; when that fails for a moment, or its reply is lost, look what is there.
 
         A layer never sends a conditional write again, since its own success would refuse it.
@@ -136,7 +226,8 @@ class Writer:
         pause = _FIRST_PAUSE
         for _ in range(_SENDS):
             try:
-                return held_of(await self._access.store.put(ref, body, options), body)
+                meta = await self._access.store.put(draft.ref, draft.body, draft.options)
+                return self._kept(draft, held_of(meta, draft.body))
             except PreconditionFailed:
                 if failed is None:
                     raise
@@ -148,20 +239,34 @@ class Writer:
                     raise failed from error
                 if failed is None or error.uncertain:
                     failed = error
-            now = await self._look(id, failed)
-            if now is not None and is_write(now.body, token):
-                return now
-            if (None if now is None else now.etag) != options.if_match:
+            now = await self._look(draft.id, failed)
+            if now is not None and is_write(now.body, draft.token):
+                return self._kept(draft, now)
+            if (None if now is None else now.etag) != draft.options.if_match:
                 if failed.uncertain:
                     raise failed  # what is there now may have come after ours
-                raise PreconditionFailed(f"{ref} was changed meanwhile", reference=ref)
+                raise PreconditionFailed(f"{draft.ref} was changed meanwhile", reference=draft.ref)
             await self._access.runtime.sleep(max(pause, failed.retry_after or 0.0))
             pause = min(2 * pause, _LONGEST_PAUSE)
         assert failed is not None
         raise failed
+
+    def _kept(self, draft: _Draft, held: Held) -> Written:
+        if self._access.shelf.active:
+            self._access.shelf.keep(draft.id, held)
+        return Written(draft.created, draft.updated, held.etag)
 
     async def _look(self, id: str, failed: HoldallError) -> Held | None:  # noqa: A002
         try:
             return await self._access.held(id)
         except HoldallError as error:
             raise failed from error
+
+
+def _told(write: Write, error: HoldallError) -> HoldallError:
+    """What a caller is told of a write that failed."""
+    if write.mode != "create" or not isinstance(error, PreconditionFailed):
+        return error
+    told = AlreadyExists(f"there is a record {write.id!r} already", reference=write.id)
+    told.__cause__ = error
+    return told
