@@ -210,7 +210,7 @@ def test_a_deadline_that_has_passed_leaves_no_file(
 ) -> None:
     db = database([Record({}, "1")])
     now = [0.0]
-    monkeypatch.setattr("holdall.core.runtime.blocking.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("holdall.core.runtime.blocking.monotonic", lambda: now[0])
 
     async def export() -> None:
         async with db.store.runtime.deadline(5):
