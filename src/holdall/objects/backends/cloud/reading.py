@@ -49,32 +49,38 @@ class Reader:
 
     def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
         """Open a body; as `ObjectStore.get`."""
-        if options is GET or not (
-            options.start or options.end is not None or options.if_match is not None or options.tags
-        ):
-            # The most frequent case: all of an object, and no coroutine where none is needed.
-            return self._runtime.call(self._get_all, self._get_all_async, ref, options)
-        return self._get(ref, options)
+        if options.start or options.end is not None or options.if_match is not None or options.tags:
+            return self._get(ref, options)
+        # The most frequent case: all of an object, and no coroutine where none is needed.
+        return self._runtime.call(self.get_all, self.get_all_async, ref, options)
 
-    def _get_all(self, ref: Reference, options: GetOptions) -> ObjectStream:
-        forks.check()
+    def get_all(self, ref: Reference, options: GetOptions) -> ObjectStream:
+        """Open the body of a whole object, blocking, of which no tags are asked for."""
+        if not forks.ready:
+            forks.check()
         try:
             answer = self._ask(self._driver, ref.key)
-            if answer.range[1] <= min(options.max_size or _EAGER_BYTES, _EAGER_BYTES):
+            if answer.range[1] <= _EAGER_BYTES and (options is GET or self._takes(answer, options)):
                 return CloudBytes(bytes(answer.bytes()), answer, self._describe)
         except self._container.errors as error:
             return drive(self._failed(ref, options, error))
         return self._stream_all(ref, answer, options)
 
-    async def _get_all_async(self, ref: Reference, options: GetOptions) -> ObjectStream:
-        forks.check()
+    async def get_all_async(self, ref: Reference, options: GetOptions) -> ObjectStream:
+        """The same on a loop."""
+        if not forks.ready:
+            forks.check()
         try:
             answer = await self._ask_async(self._driver, ref.key)
-            if answer.range[1] <= min(options.max_size or _EAGER_BYTES, _EAGER_BYTES):
+            if answer.range[1] <= _EAGER_BYTES and (options is GET or self._takes(answer, options)):
                 return CloudBytes(bytes(await answer.bytes_async()), answer, self._describe)
         except self._container.errors as error:
             return await self._failed(ref, options, error)
         return self._stream_all(ref, answer, options)
+
+    @staticmethod
+    def _takes(answer: Any, options: GetOptions) -> bool:
+        return not options.max_size or bool(answer.range[1] <= options.max_size)
 
     def _stream_all(self, ref: Reference, answer: Any, options: GetOptions) -> CloudStream:
         meta = self._describe(answer)

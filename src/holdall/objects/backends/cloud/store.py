@@ -21,7 +21,7 @@ from holdall.objects.backends.cloud.requests import check_expiry, check_method
 from holdall.objects.backends.cloud.uploads import Staging
 from holdall.objects.backends.cloud.writing import Writer
 from holdall.objects.contract import ObjectStore
-from holdall.objects.options import WRITE
+from holdall.objects.options import GET, WRITE
 from holdall.objects.results import DeleteFailure, ObjectMeta, Page
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class CloudStore(ObjectStore):
         self._reader = Reader(container)
         self._writer = Writer(container)
         self._get, self._put = self._reader.get, self._writer.put
+        self._get_all, self._get_all_async = self._reader.get_all, self._reader.get_all_async
         self._plain, self._call = not self.service.puts_alone, container.runtime.call
         self._put_plain = self._writer.put_plain
         self._put_plain_async = self._writer.put_plain_async
@@ -147,6 +148,9 @@ class CloudStore(ObjectStore):
 
     def get(self, ref: Reference, options: GetOptions) -> Coroutine[Any, Any, ObjectStream]:
         self._check(ref)
+        if options is GET:
+            # As in `put`.
+            return self._call(self._get_all, self._get_all_async, ref, options)
         return self._get(ref, options)
 
     async def head(self, ref: Reference, options: HeadOptions) -> ObjectMeta:
