@@ -45,7 +45,7 @@ _MOST_PASSED = 10_000
 _LISTING = ListOptions(delimiter=True, etags=True)
 _READ_TRIES = 5
 _OF_ONE = (Corrupt, LimitExceeded, PermissionDenied)
-_PIECE = 16
+_PIECE = 8  # so many bodies a worker waits in memory, and twice that
 
 T = TypeVar("T")
 

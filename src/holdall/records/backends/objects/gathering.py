@@ -87,15 +87,22 @@ class Gatherer:
         unread: list[HoldallError] = []
         coming: deque[Held | HoldallError | None] = deque()
         async with closing(access.runtime.map(access.some, pieces, workers)) as some:
-            for at in range(0, len(ids), _CHUNK_ROWS):
+            done = 0
+            while done < len(ids):
                 chunk: list[_Kept] = []
-                for id_ in ids[at : at + _CHUNK_ROWS]:
+                failed = 0
+                for id_ in ids[done : done + _CHUNK_ROWS]:
                     if id_ in held:
                         chunk.append((id_, held[id_], True))
                         continue
                     if not coming:
                         coming.extend(await anext(some))
-                    chunk.append((id_, coming.popleft(), False))
+                    one = coming.popleft()
+                    chunk.append((id_, one, False))
+                    failed += isinstance(one, HoldallError)
+                    if failed >= _MOST_UNREAD:
+                        break  # enough to be told
+                done += len(chunk)
                 rows = await self._read(chunk, test, unread)
                 if access.shelf.is_loose:
                     await access.runtime.call(access.shelf.pack, None)
