@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _number = count()
 
+FAR_PAGE = 3
+"""How many keys a page has where the fixture `far` lets memory count for a service."""
+
 
 @dataclass
 class Process:

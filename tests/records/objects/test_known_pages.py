@@ -13,17 +13,16 @@ from holdall.core.reference import Reference
 from holdall.objects.backends import memory
 from holdall.objects.layers.layer import Layer
 from holdall.objects.results import ObjectMeta, Page
-from holdall.records.backends.objects import access, ranges
 from holdall.records.backends.objects.ranges import Part, Seen, are_even, parts_of
 from holdall.records.query import Query
 from holdall.records.record import Record
+from records.objects.places import FAR_PAGE
 
 if TYPE_CHECKING:
     from holdall.objects.layers.layer import Call, Send
     from records.objects.places import Place
 
 _ALL = Query().filter("half", ">=", 0)
-_PAGE = 3
 _BASE = Reference.parse("memory://x")
 
 
@@ -42,16 +41,6 @@ class Watched(Layer):
             else:
                 self.told.append(answer)
         return answer
-
-
-@pytest.fixture
-def far(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let memory count for a service, whose pages are short, and few records for many."""
-    far_away = structs.replace(memory._CAPABILITIES, remote=True)
-    monkeypatch.setattr(memory, "_CAPABILITIES", far_away)
-    listing = structs.replace(access._LISTING, max_items=_PAGE)
-    monkeypatch.setattr(access, "_LISTING", listing)
-    monkeypatch.setattr(ranges, "LEAST_SPLIT", 60)
 
 
 class Searches:
@@ -147,8 +136,8 @@ def test_few_records_are_left_out_too(place: Place) -> None:
 def _pages(keys: list[str], part: Part) -> list[Seen]:
     """List keys as a store does that tells digests."""
     behind = [key for key in keys if key > part.after]
-    for at in range(0, max(len(behind), 1), _PAGE):
-        some = behind[at : at + _PAGE]
+    for at in range(0, max(len(behind), 1), FAR_PAGE):
+        some = behind[at : at + FAR_PAGE]
         digest = "\0".join(some).encode()
         same = bool(some) and digest in part.known
         metas = () if same else tuple(ObjectMeta(_BASE, key, 1, 0, f"e{key}") for key in some)

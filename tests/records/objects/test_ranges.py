@@ -12,13 +12,11 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from msgspec import structs
 
 from holdall.core.errors import Corrupt, Unavailable
 from holdall.core.reference import Reference
 from holdall.core.runtime.blocking import BlockingRuntime
 from holdall.core.runtime.loop import LoopRuntime
-from holdall.objects.backends import memory
 from holdall.objects.options import ListOptions
 from holdall.objects.registry import open_store
 from holdall.objects.results import ObjectMeta, Page
@@ -27,7 +25,6 @@ from holdall.records.backends.memory import MemoryRecords, MemoryRecordSettings
 from holdall.records.backends.objects import (
     ObjectRecords,
     ObjectRecordSettings,
-    access,
     ranges,
     snapshot,
 )
@@ -43,25 +40,16 @@ from holdall.records.database import Database
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.testing.layers.faults import Fault, Faults
-from records.objects.places import Place
+from records.objects.places import FAR_PAGE, Place
 
 if TYPE_CHECKING:
     from holdall.objects.layers.layer import Call
 
+pytestmark = pytest.mark.usefixtures("far")
+
 _QUERY = Query().filter("half", "=", 1)
-_PAGE = 3
 _BASE = Reference.parse("memory://x")
 _ODD = ["!", "!0", " ", "-", "-0", ".", "%", "a/b", "\x01", "~", "é", "\uffff", "\U0010ffff"]
-
-
-@pytest.fixture(autouse=True)
-def far(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let memory count for a service, whose pages are short, and few records for many."""
-    far_away = structs.replace(memory._CAPABILITIES, remote=True)
-    monkeypatch.setattr(memory, "_CAPABILITIES", far_away)
-    listing = structs.replace(access._LISTING, max_items=_PAGE)
-    monkeypatch.setattr(access, "_LISTING", listing)
-    monkeypatch.setattr(ranges, "LEAST_SPLIT", 60)
 
 
 class Witness:
@@ -190,7 +178,7 @@ def test_the_first_listing_of_a_process_is_split_by_the_snapshot(place: Place) -
     assert first.began == [BEHIND_FRONT]
     reader = place.open(second)
     # All ranges end where a page does: there are no more pages than of one range.
-    assert reader.asked(lambda: reader.db.search(_QUERY)) == {"list": -(-200 // _PAGE), "get": 2}
+    assert reader.asked(lambda: reader.db.search(_QUERY)) == {"list": -(-200 // FAR_PAGE), "get": 2}
     # Behind the first page of all, which also said that there is more than one.
     assert len(set(second.began)) == ranges.RANGES + 1
     assert _ids(reader.db.search(_QUERY)) == _expected(200)
@@ -202,7 +190,7 @@ def test_a_second_listing_is_split_by_the_first(place: Place) -> None:
     process = place.open(seen, snapshot=False)
     process.db.search(_QUERY)
     seen.began.clear()
-    assert process.asked(lambda: process.db.search(_QUERY)) == {"list": -(-200 // _PAGE)}
+    assert process.asked(lambda: process.db.search(_QUERY)) == {"list": -(-200 // FAR_PAGE)}
     assert len(set(seen.began)) == ranges.RANGES
     assert _ids(process.db.search(_QUERY)) == _expected(200)
 
