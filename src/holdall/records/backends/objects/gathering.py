@@ -54,10 +54,11 @@ class Gatherer:
     ) -> AsyncIterator[tuple[Known, list[str]]]:
         """What is known of these records, or of all of a listing, and what must be read."""
         known, missing = await self._looked(listing, ids)
-        if len(missing) <= FEW_ROWS:
+        if not missing or (ids is not None and len(missing) <= FEW_ROWS):
             yield known, missing
             return
-        # Of several that have much to read one reads it, and the others find it in memory.
+        # Of several that read all or much of it one reads it, and the others find it in memory.
+        # That little is missing of all may mean that another has nearly read it.
         async with self._turn if self._access.settings.memory else nullcontext():
             known, missing = await self._looked(listing, ids)
             if len(missing) > FEW_ROWS:
