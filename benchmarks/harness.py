@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 import time
 from dataclasses import dataclass
@@ -54,12 +55,18 @@ def each(function: Callable[[], object]) -> Callable[[int], float]:
 def compare(
     title: str, contenders: list[Contender], goals: list[Goal], *, count: int, rounds: int = 9
 ) -> bool:
-    """Time all contenders in turn and print the medians; answer whether the goals are met."""
+    """Time all contenders in turn and print the medians; answer whether the goals are met.
+
+    Each round has an order of its own, the same in every run: who comes after a contender that
+    fills the caches of the processor pays for it.
+    """
+    turns, order = random.Random(0), list(contenders)
     times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for contender in contenders:
         contender.run(max(1, count // 10))
     for _ in range(rounds):
-        for contender in contenders:
+        turns.shuffle(order)
+        for contender in order:
             times[contender.name].append(contender.run(count) / count * 1e6)
     medians = {name: statistics.median(found) for name, found in times.items()}
     ours = medians[contenders[0].name]

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+A = TypeVar("A")
+B = TypeVar("B")
 
 _FOREVER = float("inf")
 # Nothing waits longer than this at once. A signal that comes just before a wait begins does not
@@ -313,6 +315,21 @@ class BlockingRuntime(Runtime):
         ):
             scope.check()
         return Done(function(*args))  # type: ignore[return-value]
+
+    def call_two(
+        self,
+        function: Callable[[A, B], T],
+        async_function: Callable[[A, B], Awaitable[T]],
+        first: A,
+        second: B,
+    ) -> Coroutine[Any, Any, T]:
+        scope = _scope.get()
+        if scope is not None and (
+            scope.parent is not None or scope.ended is not None or monotonic() >= scope.expires
+        ):
+            scope.check()
+        # Packing arguments and unpacking them takes 3 us where the processor has to look that up.
+        return Done(function(first, second))  # type: ignore[return-value]
 
     async def sleep(self, seconds: float) -> None:
         scope = _scope.get()

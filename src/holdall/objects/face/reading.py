@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, final
 
 from holdall.core.errors import InvalidRange, LimitExceeded, NotFound
-from holdall.core.runtime.blocking import drive, drive_iterator
+from holdall.core.runtime.blocking import Done, drive, drive_iterator
 from holdall.objects.face.addresses import Addresses, AsyncAddresses
 from holdall.objects.options import GET, HEAD, HEAD_TAGS, PART_BYTES, GetOptions
 from holdall.objects.reader import ObjectReader
@@ -150,7 +150,7 @@ class AsyncReading(AsyncAddresses):
 class Reading(Addresses):
     """The part of `DataStore` that reads."""
 
-    _get: Callable[[Reference, GetOptions], Coroutine[Any, Any, ObjectStream]]
+    _get: Callable[[Reference, GetOptions], Coroutine[Any, Any, ObjectStream] | Done[ObjectStream]]
     _head: Callable[[Reference, HeadOptions], Coroutine[Any, Any, ObjectMeta]]
 
     @final
@@ -186,7 +186,8 @@ class Reading(Addresses):
         face = self._face
         ref = face._child(key) if type(key) is str else self._reference(key)
         try:
-            stream = drive(self._get(ref, face._whole))
+            opened = self._get(ref, face._whole)
+            stream = opened.value if type(opened) is Done else drive(opened)
             return drive(stream.read_all()) if stream.whole is None else stream.whole
         except LimitExceeded as error:
             if face._max_download:

@@ -7,7 +7,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Unpack, final
 
 from holdall.core.errors import Corrupt, NotFound, Unavailable
-from holdall.core.runtime.blocking import drive, drive_iterator
+from holdall.core.runtime.blocking import Done, drive, drive_iterator
 from holdall.objects.face.addresses import Addresses, AsyncAddresses
 from holdall.objects.options import WRITE
 from holdall.objects.sources import AsyncStream, WriteKeywords, plain, write_options
@@ -132,7 +132,9 @@ class AsyncWriting(AsyncAddresses):
 class Writing(Addresses):
     """The part of `DataStore` that writes."""
 
-    _put: Callable[[Reference, Data, WriteOptions], Coroutine[Any, Any, ObjectMeta]]
+    _put: Callable[
+        [Reference, Data, WriteOptions], Coroutine[Any, Any, ObjectMeta] | Done[ObjectMeta]
+    ]
 
     @final
     def write(
@@ -165,7 +167,8 @@ class Writing(Addresses):
             return drive(self._face.write(key, data, size=size, **keywords))
         # The plain case, which is the most frequent one, without a coroutine around it.
         ref = self._face._child(key) if type(key) is str else self._reference(key)
-        return drive(self._put(ref, data, WRITE))
+        written = self._put(ref, data, WRITE)
+        return written.value if type(written) is Done else drive(written)
 
     @final
     def open_writer(self, key: str | Reference, **keywords: Unpack[WriteKeywords]) -> ObjectWriter:

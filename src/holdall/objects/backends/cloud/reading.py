@@ -52,7 +52,7 @@ class Reader:
         if options.start or options.end is not None or options.if_match is not None or options.tags:
             return self._get(ref, options)
         # The most frequent case: all of an object, and no coroutine where none is needed.
-        return self._runtime.call(self.get_all, self.get_all_async, ref, options)
+        return self._runtime.call_two(self.get_all, self.get_all_async, ref, options)
 
     def get_all(self, ref: Reference, options: GetOptions) -> ObjectStream:
         """Open the body of a whole object, blocking, of which no tags are asked for."""

@@ -25,7 +25,7 @@ from holdall.objects.options import GET, WRITE
 from holdall.objects.results import DeleteFailure, ObjectMeta, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from holdall.core.runtime import Runtime
     from holdall.objects.backends.cloud.driving import Provider
@@ -61,13 +61,13 @@ class CloudStore(ObjectStore):
         self.service = container.service
         self._container = container
         self._prefix = container.prefix
-        self._own = tuple(f"{self._prefix}{RESERVED_SEGMENT}/{name}/" for name in OWN_NAMES)
+        self._check = _checker(root, self._prefix)
         part_bytes = max(settings.part_size, container.service.least_part)
         self._reader = Reader(container)
         self._writer = Writer(container)
         self._get, self._put = self._reader.get, self._writer.put
         self._get_all, self._get_all_async = self._reader.get_all, self._reader.get_all_async
-        self._plain, self._call = not self.service.puts_alone, container.runtime.call
+        self._plain, self._call_two = not self.service.puts_alone, container.runtime.call_two
         self._put_plain = self._writer.put_plain
         self._put_plain_async = self._writer.put_plain_async
         self._staging = Staging(container, self._reader, self._writer, part_bytes)
@@ -106,23 +106,6 @@ class CloudStore(ObjectStore):
     def capabilities(self) -> Capabilities:
         return self.service.capabilities
 
-    def _check(self, ref: Reference) -> None:
-        """Raise `InvalidKey` for an address outside, or one that is too long with the prefix."""
-        key, root = ref.key, self._root
-        # Nearly all were made from the root and share its texts.
-        same = ref.container is root.container and ref.scheme is root.scheme
-        if (
-            not key
-            or not key.startswith(self._prefix)
-            or not ((same and ref.host is root.host) or root.holds(ref))
-        ):
-            ref.relative_to(root)
-            check_key("")
-        if len(key) > MAX_KEY_BYTES // 4:
-            check_length(key)
-        if key.startswith(self._own):
-            raise InvalidKey(f"{ref} is what the store itself keeps there", reference=ref)
-
     # Writing
 
     def put(
@@ -133,7 +116,7 @@ class CloudStore(ObjectStore):
             return self._staging.put(ref, data, options)
         if options is WRITE and self._plain:
             # The most frequent case goes the shortest way.
-            return self._call(self._put_plain, self._put_plain_async, ref, data)
+            return self._call_two(self._put_plain, self._put_plain_async, ref, data)
         return self._put(ref, data, options)
 
     async def upload(self, ref: Reference, options: WriteOptions, resume: str | None) -> Upload:
@@ -150,7 +133,7 @@ class CloudStore(ObjectStore):
         self._check(ref)
         if options is GET:
             # As in `put`.
-            return self._call(self._get_all, self._get_all_async, ref, options)
+            return self._call_two(self._get_all, self._get_all_async, ref, options)
         return self._get(ref, options)
 
     async def head(self, ref: Reference, options: HeadOptions) -> ObjectMeta:
@@ -271,6 +254,39 @@ class CloudStore(ObjectStore):
 
     async def close(self) -> None:
         self.service.close()
+
+
+def _checker(root: Reference, prefix: str) -> Callable[[Reference], None]:
+    """Raises `InvalidKey` for an address outside, or one that is too long with the prefix.
+
+    A function of its own, whose texts need not be looked for in objects.
+    """
+    container, scheme, host = root.container, root.scheme, root.host
+    own = tuple(f"{prefix}{RESERVED_SEGMENT}/{name}/" for name in OWN_NAMES)
+    short = MAX_KEY_BYTES // 4
+
+    def check(ref: Reference) -> None:
+        key = ref.key
+        # Nearly all were made from the root and share its texts.
+        if not (
+            ref.container is container
+            and ref.scheme is scheme
+            and ref.host is host
+            and key.startswith(prefix)
+            and key
+        ):
+            inside(ref)
+        if len(key) > short:
+            check_length(key)
+        if key.startswith(own):
+            raise InvalidKey(f"{ref} is what the store itself keeps there", reference=ref)
+
+    def inside(ref: Reference) -> None:
+        if not ref.key or not ref.key.startswith(prefix) or not root.holds(ref):
+            ref.relative_to(root)
+            check_key("")
+
+    return check
 
 
 def _reserved(key: str) -> bool:

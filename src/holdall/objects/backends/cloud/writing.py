@@ -69,7 +69,9 @@ class Writer:
         except self._errors as error:
             raise self._container.fault(error, asked_by(ref, WRITE)) from error
         etag = self._etag(answer)
-        return ObjectMeta(self._root, key[self._skip :], len(data), time_ns(), etag)
+        if self._skip:
+            key = key[self._skip :]
+        return ObjectMeta(self._root, key, len(data), time_ns(), etag)
 
     async def put_plain_async(self, ref: Reference, data: Data) -> ObjectMeta:
         """The same on a loop."""
