@@ -155,9 +155,14 @@ class _End(threading.Event):
     def __init__(self) -> None:
         super().__init__()
         self.going = threading.Lock()
+        self._over = False
+
+    def set(self) -> None:
+        self._over = True
+        super().set()
 
     def is_set(self) -> bool:
-        return super().is_set() or not self.going.locked()
+        return self._over or not self.going.locked()
 
 
 class _Crew:
@@ -225,12 +230,16 @@ class _Scope(Struct):
         self.ended.set()
 
     def check(self) -> None:
-        if self.ended is not None and self.ended.is_set():
-            raise _Interrupted
-        if monotonic() >= self.expires:
-            raise Timeout(f"{self.what} of {self.seconds:g} s has passed")
-        if self.parent is not None:
-            self.parent.check()
+        now, ended = monotonic(), None
+        scope: _Scope | None = self
+        while scope is not None:
+            if scope.ended is not ended:
+                ended = scope.ended
+                if ended is not None and ended.is_set():
+                    raise _Interrupted
+            if now >= scope.expires:
+                raise Timeout(f"{scope.what} of {scope.seconds:g} s has passed")
+            scope = scope.parent
 
     def remaining(self) -> float:
         around = _FOREVER if self.parent is None else self.parent.remaining()
