@@ -349,7 +349,7 @@ def _timed_on_bytes(rows: Rows, bodies: dict[str, bytes], server: ByteServer) ->
         ],
         [Goal(raw_name, 0.9, at_least=True)],
         count=1,
-        rounds=3,
+        rounds=9,
     )
     return good & compare(
         f"First search in {number}",
@@ -359,7 +359,7 @@ def _timed_on_bytes(rows: Rows, bodies: dict[str, bytes], server: ByteServer) ->
         ],
         [Goal(raw_name, 0.9, at_least=True)],
         count=1,
-        rounds=3,
+        rounds=9,
     )
 
 

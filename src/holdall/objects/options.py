@@ -281,6 +281,13 @@ def check_size(size: int, capabilities: Capabilities, reference: Reference) -> N
 
 
 def _check_pairs(what: str, pairs: Mapping[Any, Any]) -> None:
+    try:
+        "".join([*pairs, *pairs.values()]).encode()
+    except (TypeError, UnicodeEncodeError):
+        _name_pair(what, pairs)
+
+
+def _name_pair(what: str, pairs: Mapping[Any, Any]) -> None:
     for name, value in pairs.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"{what} are pairs of text, and {name!r} holds {type(value).__name__}")

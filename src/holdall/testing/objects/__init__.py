@@ -10,6 +10,7 @@ from holdall.testing.objects.keys import KeyFacts
 from holdall.testing.objects.known import KnownFacts
 from holdall.testing.objects.listing import ListFacts
 from holdall.testing.objects.opening import OpenFacts
+from holdall.testing.objects.prepared import PreparedFacts
 from holdall.testing.objects.reading import ReadFacts
 from holdall.testing.objects.resuming import ResumeFacts
 from holdall.testing.objects.streaming import StreamFacts
@@ -29,6 +30,7 @@ class ObjectStoreSuite(
     DeleteFacts,
     CopyFacts,
     ConditionFacts,
+    PreparedFacts,
     UploadFacts,
     ResumeFacts,
     KeyFacts,

@@ -119,6 +119,9 @@ class CloudStore(ObjectStore):
             return self._call_two(self._put_plain, self._put_plain_async, ref, data)
         return self._put(ref, data, options)
 
+    def _prepare(self, options: Sequence[WriteOptions]) -> None:
+        self._writer.prepare(options)
+
     async def upload(self, ref: Reference, options: WriteOptions, resume: str | None) -> Upload:
         self._check(ref)
         return await self._staging.open(ref, options, resume)

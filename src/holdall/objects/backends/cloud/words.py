@@ -26,6 +26,7 @@ TYPE = "holdall-type"
 """Where a content type is kept that the service also gives to what was written without one."""
 MAX_TAGS = 10
 """How many tags S3 and Azure take with an object."""
+_TAG_NAME, _TAG_VALUE = 128, 256
 
 _PLAIN = re.compile(r"[!-~](?:[ -~]*[!-~])?\Z")
 _WORD = re.compile(r"=\?[Uu][Tt][Ff]-8\?[Bb]\?([A-Za-z0-9+/]*={0,2})\?=\Z")
@@ -105,17 +106,27 @@ def check_metadata(sent: Mapping[str, str], limit: int, reference: Reference) ->
 
 
 def check_tags(tags: Mapping[str, str], reference: Reference, allowed: re.Pattern[str]) -> None:
-    """Raise `LimitExceeded` when tags are more, longer, or other than a service takes."""
+    """Raise `LimitExceeded` when tags are more, longer, or other than a service takes.
+
+    Args:
+        tags: What is looked at.
+        reference: The address of the store, for the error.
+        allowed: Matches texts of characters that the service takes, joined ones too.
+    """
+    together = "".join([*tags, *tags.values()])
+    few = len(tags) <= MAX_TAGS and len(together) <= _TAG_NAME and "" not in tags
+    if few and allowed.match(together):
+        return  # most are as short as that
     if len(tags) > MAX_TAGS:
         raise LimitExceeded(
             f"{reference}: {len(tags)} tags, and {reference.scheme}:// takes {MAX_TAGS} (max_tags)",
             reference=reference,
         )
     for name, value in tags.items():
-        if not 1 <= len(name) <= 128 or len(value) > 256:
+        if not 1 <= len(name) <= _TAG_NAME or len(value) > _TAG_VALUE:
             raise LimitExceeded(
                 f"{reference}: the tag {name!r} is too long: {reference.scheme}:// takes names of "
-                "1 to 128 characters, and values of 256",
+                f"1 to {_TAG_NAME} characters, and values of {_TAG_VALUE}",
                 reference=reference,
             )
         if not (allowed.match(name) and allowed.match(value)):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING, Any, final
 
+from msgspec import Struct
+
+from holdall.core.errors import HoldallError
 from holdall.objects.backends.cloud import forks
 from holdall.objects.backends.cloud.faults import asked_by
 from holdall.objects.integrity import Hashed, check_digests
@@ -20,6 +23,28 @@ if TYPE_CHECKING:
     from holdall.objects.contract import Data
 
 
+_MOST_PREPARED = 8192
+
+
+class _Told(Struct, frozen=True, gc=False):
+    """What obstore is told beside the bytes.
+
+    Args:
+        options: What it says.
+        attributes: Headers and metadata.
+        tags: Tags.
+        mode: What must be there before; None for anything.
+    """
+
+    options: WriteOptions
+    attributes: dict[str, str] | None
+    tags: dict[str, str] | None = None
+    mode: str | dict[str, str] | None = None
+
+
+_PLAIN = _Told(WRITE, None)
+
+
 @final
 class Writer:
     """Writes objects of one container.
@@ -31,7 +56,7 @@ class Writer:
     def __init__(self, container: Container) -> None:
         self._container = container
         self._service = container.service
-        self._call = container.runtime.call
+        self._call = container.runtime.call_two
         self._conditional = False
         self._digest = _digest_name(container.service)
         # At hand, since finding them takes as long as all else that a small write costs.
@@ -39,6 +64,27 @@ class Writer:
         self._driver, self._etag = container.service.driver, container.service.etag
         self._send, self._send_async = container.obstore.put, container.obstore.put_async
         self._errors, self._alone = container.errors, container.service.puts_alone
+        # What obstore is told of options that were looked at before, by their identity.
+        self._prepared: dict[int, _Told] = {}
+
+    def prepare(self, options: Sequence[WriteOptions]) -> None:
+        """Look at options before they are written with; as `ObjectStore.prepare`."""
+        if self._alone:
+            return
+        prepared: dict[int, _Told] = {}
+        for one in options:
+            if one.sha256 is not None or one.content_md5 is not None:
+                continue  # these belong to bytes that are not known yet
+            try:
+                check_write(one, self._service.capabilities, self._root)
+                told = self._told(one)
+            except (HoldallError, ValueError, TypeError):
+                continue  # `put` says so
+            if told is not None:
+                prepared[id(one)] = told
+        if len(self._prepared) > _MOST_PREPARED:
+            self._prepared.clear()  # nobody came for them
+        self._prepared.update(prepared)
 
     def put(
         self, ref: Reference, data: Data, options: WriteOptions
@@ -47,17 +93,20 @@ class Writer:
         # No coroutine where none is needed: it would cost as much as all else that is done here.
         if self._digest is not None and _keeps_digest_alone(options, data):
             # What a sync writes most.
-            kept = {"attributes": {self._digest: options.sha256}}
-            return self._call(self._put_kept, self._put_kept_async, ref, data, options, kept)
-        check_write(options, self._service.capabilities, ref)
-        check_digests(data, options, ref)
+            kept = _Told(options, {self._digest: options.sha256 or ""})
+            return self._call(self._put_kept, self._put_kept_async, ref, (data, kept))
+        known = self._prepared.pop(id(options), None) if self._prepared else None
+        if known is None or known.options is not options:
+            known = None
+            check_write(options, self._service.capabilities, ref)
+            check_digests(data, options, ref)
         asks = options.if_none_match is not None or options.if_match is not None
         if asks and not self._conditional:
             return self._put_first(ref, data, options)
-        more = self._keywords(options)
-        if more is None or self._alone:
+        told = known or self._told(options)
+        if told is None or self._alone:
             return self._put_alone(ref, data, options)
-        return self._call(self._put_kept, self._put_kept_async, ref, data, options, more)
+        return self._call(self._put_kept, self._put_kept_async, ref, (data, told))
 
     def put_plain(self, ref: Reference, data: Data) -> ObjectMeta:
         """Write bytes and nothing else, blocking, where obstore can (`puts_alone`)."""
@@ -75,30 +124,42 @@ class Writer:
 
     async def put_plain_async(self, ref: Reference, data: Data) -> ObjectMeta:
         """The same on a loop."""
-        return await self._put_kept_async(ref, data, WRITE, {})
+        return await self._put_kept_async(ref, (data, _PLAIN))
 
-    def _put_kept(
-        self, ref: Reference, data: Data, options: WriteOptions, more: dict[str, Any]
-    ) -> ObjectMeta:
+    def _put_kept(self, ref: Reference, sent: tuple[Data, _Told]) -> ObjectMeta:
         if not forks.ready:
             forks.check()
+        data, told = sent
         try:
-            answer = self._send(self._driver, ref.key, data, use_multipart=False, **more)
-        except self._errors as error:
-            raise self._container.fault(error, asked_by(ref, options)) from error
-        return self._written(ref, len(data), self._etag(answer), options)
-
-    async def _put_kept_async(
-        self, ref: Reference, data: Data, options: WriteOptions, more: dict[str, Any]
-    ) -> ObjectMeta:
-        forks.check()
-        try:
-            answer = await self._send_async(
-                self._driver, ref.key, data, use_multipart=False, **more
+            answer = self._send(
+                self._driver,
+                ref.key,
+                data,
+                attributes=told.attributes,
+                tags=told.tags,
+                mode=told.mode,
+                use_multipart=False,
             )
         except self._errors as error:
-            raise self._container.fault(error, asked_by(ref, options)) from error
-        return self._written(ref, len(data), self._etag(answer), options)
+            raise self._container.fault(error, asked_by(ref, told.options)) from error
+        return self._written(ref, len(data), self._etag(answer), told.options)
+
+    async def _put_kept_async(self, ref: Reference, sent: tuple[Data, _Told]) -> ObjectMeta:
+        forks.check()
+        data, told = sent
+        try:
+            answer = await self._send_async(
+                self._driver,
+                ref.key,
+                data,
+                attributes=told.attributes,
+                tags=told.tags,
+                mode=told.mode,
+                use_multipart=False,
+            )
+        except self._errors as error:
+            raise self._container.fault(error, asked_by(ref, told.options)) from error
+        return self._written(ref, len(data), self._etag(answer), told.options)
 
     async def _put_first(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
         """Write the first object that asks for a condition."""
@@ -110,22 +171,18 @@ class Writer:
         etag = await self._container.run(self._service.put, ref, data, options)
         return self._written(ref, len(data), etag, options)
 
-    def _keywords(self, options: WriteOptions) -> dict[str, Any] | None:
+    def _told(self, options: WriteOptions) -> _Told | None:
         """What obstore is told beside the bytes; None when it cannot say all of it."""
         sent = self._service.attributes(options)
         if sent is None:
             return None
         attributes, tags = sent
-        more: dict[str, Any] = {}
-        if attributes:
-            more["attributes"] = attributes
-        if tags:
-            more["tags"] = tags
+        mode: str | dict[str, str] | None = None
         if options.if_none_match is not None:
-            more["mode"] = "create"
+            mode = "create"
         elif options.if_match is not None:
-            more["mode"] = self._service.condition(options.if_match)
-        return more
+            mode = self._service.condition(options.if_match)
+        return _Told(options, attributes or None, tags or None, mode)
 
     async def finish(
         self,

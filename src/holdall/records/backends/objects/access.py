@@ -45,7 +45,6 @@ _MOST_PASSED = 10_000
 _LISTING = ListOptions(delimiter=True, etags=True)
 _READ_TRIES = 5
 _OF_ONE = (Corrupt, LimitExceeded, PermissionDenied)
-_PIECE = 8  # so many bodies a worker waits in memory, and twice that
 
 T = TypeVar("T")
 
@@ -249,12 +248,6 @@ def held_of(meta: ObjectMeta, body: bytes) -> Held:
     if not meta.etag:
         raise Corrupt(f"{meta.ref}: the store answers no etag", reference=meta.ref)
     return Held(meta.etag, meta.modified_ns, body, meta.content_type == CONTENT_TYPE)
-
-
-def pieces_of(items: Sequence[T], workers: int) -> list[Sequence[T]]:
-    """Cut many items into pieces for workers: handing over each alone takes as long as its work."""
-    size = max(1, min(_PIECE, len(items) // (4 * workers)))
-    return [items[at : at + size] for at in range(0, len(items), size)]
 
 
 @asynccontextmanager

@@ -13,14 +13,14 @@ from holdall.core.errors import (
     PartialFailure,
     PermissionDenied,
 )
-from holdall.records.backends.objects.access import closing, pieces_of
+from holdall.records.backends.objects.access import closing
 from holdall.records.backends.objects.bodies import Held, NoRecord, row_of
 from holdall.records.backends.objects.snapshot import FEW_ROWS
 from holdall.records.predicate import ALL, compiled
 from holdall.records.stored import Stored, reader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from holdall.records.backends.objects.access import Access
     from holdall.records.backends.objects.listing import Listing
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from holdall.records.predicate import Node
 
 _CHUNK_ROWS = 512
+_CHUNK_BYTES = 8 * 1024 * 1024
 _MOST_UNREAD = 20
+_FIRST_PIECE, _MOST_PIECE = 8, 32
+_PIECE_BYTES = 64 * 1024
 
 _Kept: TypeAlias = tuple[str, Held | HoldallError | None, bool]
 """An id, its object, and whether that was in memory."""
@@ -83,15 +86,15 @@ class Gatherer:
         """
         test = None if predicate == ALL else compiled(predicate, reader)
         access = self._access
-        pieces = pieces_of([id_ for id_ in ids if id_ not in held], access.workers)
-        workers = min(access.workers, max(1, len(pieces)))
+        pieces = Pieces([id_ for id_ in ids if id_ not in held], access.workers)
+        workers = min(access.workers, max(1, pieces.number))
         unread: list[HoldallError] = []
         coming: deque[Held | HoldallError | None] = deque()
         async with closing(access.runtime.map(access.some, pieces, workers)) as some:
             done = 0
             while done < len(ids):
                 chunk: list[_Kept] = []
-                failed = 0
+                failed = read_bytes = 0
                 for id_ in ids[done : done + _CHUNK_ROWS]:
                     if id_ in held:
                         chunk.append((id_, held[id_], True))
@@ -100,9 +103,11 @@ class Gatherer:
                         coming.extend(await anext(some))
                     one = coming.popleft()
                     chunk.append((id_, one, False))
+                    if isinstance(one, Held):
+                        read_bytes += pieces.note(one)
                     failed += isinstance(one, HoldallError)
-                    if failed >= _MOST_UNREAD:
-                        break  # enough to be told
+                    if failed >= _MOST_UNREAD or read_bytes >= _CHUNK_BYTES:
+                        break  # enough to be told, or to be kept at once
                 done += len(chunk)
                 rows = await self._read(chunk, test, unread)
                 if access.shelf.is_loose:
@@ -160,6 +165,44 @@ class Gatherer:
             else:
                 rows.append(row if test is None or test(row) else None)
         return rows
+
+
+class Pieces:
+    """Ids in pieces for workers, since handing over each alone takes as long as reading it.
+
+    A worker has the bodies of a piece in memory. So the pieces are as large as what was read so
+    far says that bodies are.
+
+    Args:
+        ids: What to read.
+        workers: How many read at once.
+    """
+
+    def __init__(self, ids: Sequence[str], workers: int) -> None:
+        self._ids = ids
+        self._most = max(1, min(_MOST_PIECE, len(ids) // (4 * workers)))
+        self._read = self._bytes = 0
+
+    @property
+    def number(self) -> int:
+        """How many there may be."""
+        return -(-len(self._ids) // self._most)
+
+    def note(self, held: Held) -> int:
+        """Note that a body was read; answer how many bytes it has."""
+        self._read += 1
+        self._bytes += len(held.body)
+        return len(held.body)
+
+    def __iter__(self) -> Iterator[Sequence[str]]:
+        at = 0
+        while at < len(self._ids):
+            size = _FIRST_PIECE
+            if self._read:
+                size = _PIECE_BYTES * self._read // (self._bytes + 1)
+            piece = self._ids[at : at + max(1, min(size, self._most))]
+            at += len(piece)
+            yield piece
 
 
 class UnreadRecords(PartialFailure, Corrupt):

@@ -25,6 +25,7 @@ from holdall.records.backends.objects.bodies import (
     is_write,
     tags_of,
 )
+from holdall.records.backends.objects.pace import FEW, Pace
 from holdall.records.encoding import instant_text
 from holdall.records.results import changed, new_versions, refusal
 from holdall.records.stored import Written
@@ -32,6 +33,7 @@ from holdall.records.stored import Written
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdall.objects.results import ObjectMeta
     from holdall.records.backends.objects.access import Access
     from holdall.records.backends.objects.bodies import Held
     from holdall.records.stored import Outcome, Stored, Write
@@ -93,12 +95,13 @@ class Writer:
             than the setting `max_record`, or why its object was not written.
         """
         outcomes: list[Outcome] = []
+        pace = Pace()
         while len(outcomes) < len(writes):
             begin = len(outcomes)
-            outcomes += await self._wave(writes[begin : begin + _WAVE])
+            outcomes += await self._wave(writes[begin : begin + _WAVE], pace)
         return outcomes
 
-    async def _wave(self, writes: Sequence[Write]) -> list[Outcome]:
+    async def _wave(self, writes: Sequence[Write], pace: Pace) -> list[Outcome]:
         """Write the first of some records, as many as are made ready at once."""
         until = time.monotonic() + _FRESH_SECONDS
         ready = self._ready(writes)
@@ -106,27 +109,38 @@ class Writer:
         for at in range(len(ready)):
             places.setdefault(writes[at].id, []).append(at)
         outcomes: dict[int, Outcome] = {}
+        sent: dict[int, ObjectMeta] = {}
         # All workers take from it: to hand over each would cost as much as its request.
         coming = iter(list(places.values()))
+        put = self._access.store.put
 
-        async def work(_: int) -> None:
+        async def work(number: int) -> None:
             for same in coming:
+                began = time.monotonic()
                 for at in same:
-                    fresh = time.monotonic() < until
-                    draft = ready[at] if fresh else self._ready(writes[at : at + 1])[0]
-                    if isinstance(draft, HoldallError):
-                        outcomes[at] = draft
-                        continue
+                    if began >= until:
+                        ready[at] = self._ready(writes[at : at + 1])[0]
+                    draft = ready[at]
                     try:
-                        sent = self._write(writes[at]) if draft is None else self._put(draft)
-                        outcomes[at] = await sent
+                        if isinstance(draft, _Draft):
+                            sent[at] = await put(draft.ref, draft.body, draft.options)
+                        elif draft is None:
+                            outcomes[at] = await self._write(writes[at])
+                        else:
+                            outcomes[at] = draft
                     except HoldallError as error:
-                        outcomes[at] = _told(writes[at], error)
+                        outcomes[at] = await self._failed(writes[at], draft, error)
+                pace.done += 1
+                if number >= FEW and pace.is_crowded(number, time.monotonic() - began):
+                    return
 
         workers = min(self._access.workers, len(places))
         async with closing(self._access.runtime.map(work, range(workers), workers)) as done:
             async for _ in done:
                 pass
+        # All at once, as they were made ready.
+        for at, meta in sent.items():
+            outcomes[at] = self._written(writes[at], ready[at], meta)
         return [outcomes[at] for at in range(len(ready))]
 
     def _ready(self, writes: Sequence[Write]) -> list[_Draft | HoldallError | None]:
@@ -150,6 +164,7 @@ class Writer:
                 ready.append(error)
             if left <= 0 and len(ready) >= self._access.workers:
                 break
+        self._access.store.prepare([one.options for one in ready if isinstance(one, _Draft)])
         return ready
 
     async def _write(self, write: Write) -> Written:
@@ -217,25 +232,30 @@ class Writer:
         return _Draft(ref, id_, body, token, options, now if held is None else held.created, now)
 
     async def _put(self, draft: _Draft) -> Written:
-        """Put an object; when that fails for a moment, or its reply is lost, look what is there.
+        """Put an object."""
+        try:
+            meta = await self._access.store.put(draft.ref, draft.body, draft.options)
+        except HoldallError as error:
+            return await self._put_again(draft, error)
+        return self._kept(draft, held_of(meta, draft.body))
+
+    async def _put_again(self, draft: _Draft, error: HoldallError) -> Written:
+        """When a put failed for a moment, or its reply was lost, look what is there; repeat it.
 
         A layer never sends a conditional write again, since its own success would refuse it.
         Here it may be: it has the same token, so that the object shows whose it is.
         """
         failed: HoldallError | None = None
         pause = _FIRST_PAUSE
-        for _ in range(_SENDS):
-            try:
-                meta = await self._access.store.put(draft.ref, draft.body, draft.options)
-                return self._kept(draft, held_of(meta, draft.body))
-            except PreconditionFailed:
+        for left in reversed(range(_SENDS)):
+            if isinstance(error, PreconditionFailed):
                 if failed is None:
-                    raise
-            except HoldallError as error:
+                    raise error
+            else:
                 passes = error.transient or error.uncertain
                 if not passes or isinstance(error, CircuitOpen):
                     if failed is None:
-                        raise
+                        raise error
                     raise failed from error
                 if failed is None or error.uncertain:
                     failed = error
@@ -246,10 +266,39 @@ class Writer:
                 if failed.uncertain:
                     raise failed  # what is there now may have come after ours
                 raise PreconditionFailed(f"{draft.ref} was changed meanwhile", reference=draft.ref)
+            if not left:
+                break
             await self._access.runtime.sleep(max(pause, failed.retry_after or 0.0))
             pause = min(2 * pause, _LONGEST_PAUSE)
+            try:
+                meta = await self._access.store.put(draft.ref, draft.body, draft.options)
+            except HoldallError as again:
+                error = again
+            else:
+                return self._kept(draft, held_of(meta, draft.body))
         assert failed is not None
         raise failed
+
+    async def _failed(
+        self, write: Write, draft: _Draft | HoldallError | None, error: HoldallError
+    ) -> Outcome:
+        """What came of a write that failed at first; None for a draft: of one that failed."""
+        if isinstance(draft, _Draft):
+            try:
+                return await self._put_again(draft, error)
+            except HoldallError as last:
+                return _told(write, last)
+        return _told(write, error)
+
+    def _written(
+        self, write: Write, draft: _Draft | HoldallError | None, meta: ObjectMeta
+    ) -> Outcome:
+        """What came of a write that went well at once."""
+        assert isinstance(draft, _Draft)
+        try:
+            return self._kept(draft, held_of(meta, draft.body))
+        except HoldallError as error:
+            return _told(write, error)
 
     def _kept(self, draft: _Draft, held: Held) -> Written:
         if self._access.shelf.active:
