@@ -91,9 +91,12 @@ def ask(store: ObjectStore, call: Call[T]) -> Coroutine[Any, Any, T]:
 def ask_at_once(store: ObjectStore, call: Call[Any]) -> Any:
     """The same in blocking mode."""
     if call.operation == "get":
-        # Spelled out, since it is the most frequent one.
+        # Spelled out, since these two are the most frequent ones.
         ref, options = call.args
         sent: Any = store.get(ref, options)
+    elif call.operation == "put":
+        ref, data, options = call.args
+        sent = store.put(ref, data, options)
     else:
         sent = getattr(store, call.operation)(*call.args)
     return sent.value if isinstance(sent, Done) else drive(sent)

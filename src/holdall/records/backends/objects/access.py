@@ -87,7 +87,7 @@ class Access:
 
     async def held(self, id: str) -> Held | None:  # noqa: A002
         """Read the object of a record; None when there is none."""
-        found = self._taken(await self._opened(self.ref(id)))
+        found = self._taken(await self._opened(self.ref(id), _READ_TRIES))
         self._note([(id, found)])
         return found
 
@@ -102,10 +102,19 @@ class Access:
         """
         opened: list[Held | ObjectStream | HoldallError | None] = []
         found: list[Held | HoldallError | None] = []
+        get = self.store.get
         try:
             for ref in [self.ref(id_) for id_ in ids]:
                 try:
-                    opened.append(await self._opened(ref))
+                    try:
+                        # The first try of `_opened`, without a coroutine around it.
+                        stream = await get(ref, GET)
+                        whole = stream.whole is not None
+                        opened.append(stream if whole else await self._large(stream))
+                    except PreconditionFailed:
+                        opened.append(await self._opened(ref, _READ_TRIES - 1))
+                except NotFound:
+                    opened.append(None)
                 except _OF_ONE as error:
                     opened.append(error)
         finally:
@@ -119,20 +128,12 @@ class Access:
             self._note([(id_, one) for id_, one in pairs if not isinstance(one, HoldallError)])
         return found
 
-    async def _opened(self, ref: Reference) -> Held | ObjectStream | None:
+    async def _opened(self, ref: Reference, tries: int) -> Held | ObjectStream | None:
         """Read an object; answer its body where that came with the answer, as it is."""
-        for _ in range(_READ_TRIES):
+        for _ in range(tries):
             try:
                 stream = await self.store.get(ref, GET)
-                if stream.whole is not None:
-                    return stream
-                meta = stream.meta
-                try:
-                    self._check_size(meta)
-                except LimitExceeded:
-                    await stream.close()
-                    raise
-                return held_of(meta, await stream.read_all())
+                return stream if stream.whole is not None else await self._large(stream)
             except NotFound:
                 return None
             except PreconditionFailed:
@@ -140,6 +141,16 @@ class Access:
         raise PreconditionFailed(
             f"{ref} was changed by others each of {_READ_TRIES} times it was read", reference=ref
         )
+
+    async def _large(self, stream: ObjectStream) -> Held:
+        """Read an object whose body did not come with the answer."""
+        meta = stream.meta
+        try:
+            self._check_size(meta)
+        except LimitExceeded:
+            await stream.close()
+            raise
+        return held_of(meta, await stream.read_all())
 
     def _taken(self, opened: Held | ObjectStream | None) -> Held | None:
         """The object of which this is the body."""
