@@ -78,6 +78,7 @@ class AzureService(Service):
     delete_batch = 256
     puts_alone = False
     longest_url: int | None = None
+    etag_name = "e_tag"
     default_type = "application/octet-stream"
 
     def __init__(self, requests: AzureRequests, driver: Any, prefix: str, *, sign: bool) -> None:
@@ -133,9 +134,6 @@ class AzureService(Service):
 
     def read_condition(self, etag: str) -> dict[str, str]:
         return {"if_match": quoted_etag(etag)}
-
-    def etag(self, answer: Any) -> str:
-        return str(answer["e_tag"]).strip('"')
 
     def metadata(self, sent: dict[str, str]) -> dict[str, str]:
         return {

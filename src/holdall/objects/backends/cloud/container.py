@@ -116,7 +116,7 @@ class Container:
             self.relative(found["path"]),
             found["size"],
             int(found["last_modified"].timestamp()) * _SECOND,
-            service.etag(found),
+            (found[service.etag_name] or "").strip('"'),
             content_type,
             service.metadata(sent) if sent else sent,
             None,

@@ -94,6 +94,7 @@ class GoogleService(Service):
     delete_batch = 100
     puts_alone = True
     longest_url = 7 * 86400
+    etag_name = "version"
     default_type = "application/octet-stream"
 
     def __init__(self, requests: GoogleRequests, driver: Any, prefix: str, *, sign: bool) -> None:
@@ -146,9 +147,6 @@ class GoogleService(Service):
 
     def read_condition(self, etag: str) -> dict[str, str]:
         return {"version": _generation(etag)}
-
-    def etag(self, answer: Any) -> str:
-        return str(answer["version"])
 
     def metadata(self, sent: dict[str, str]) -> dict[str, str]:
         sent.pop(_TAGS, None)

@@ -61,7 +61,7 @@ class Reader:
         try:
             answer = self._ask(self._driver, ref.key)
             if answer.range[1] <= _EAGER_BYTES and (options is GET or self._takes(answer, options)):
-                return CloudBytes(bytes(answer.bytes()), answer, self._describe)
+                return CloudBytes(answer.bytes().to_bytes(), answer, self._describe)
         except self._container.errors as error:
             return drive(self._failed(ref, options, error))
         return self._stream_all(ref, answer, options)
@@ -73,7 +73,8 @@ class Reader:
         try:
             answer = await self._ask_async(self._driver, ref.key)
             if answer.range[1] <= _EAGER_BYTES and (options is GET or self._takes(answer, options)):
-                return CloudBytes(bytes(await answer.bytes_async()), answer, self._describe)
+                body = (await answer.bytes_async()).to_bytes()
+                return CloudBytes(body, answer, self._describe)
         except self._container.errors as error:
             return await self._failed(ref, options, error)
         return self._stream_all(ref, answer, options)

@@ -82,6 +82,7 @@ class S3Service(Service):
     delete_batch = 1000
     puts_alone = False
     longest_url = 7 * 86400
+    etag_name = "e_tag"
     default_type = "binary/octet-stream"
 
     def __init__(
@@ -136,9 +137,6 @@ class S3Service(Service):
 
     def read_condition(self, etag: str) -> dict[str, str]:
         return {"if_match": quoted_etag(etag)}
-
-    def etag(self, answer: Any) -> str:
-        return str(answer["e_tag"]).strip('"')
 
     def metadata(self, sent: dict[str, str]) -> dict[str, str]:
         return sent

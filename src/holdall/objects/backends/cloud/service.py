@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
 
@@ -91,6 +91,8 @@ class Service(ABC):
         endpoint: Where it is, for errors.
         delete_batch: How many keys one request deletes.
         longest_url: For how many seconds a signed URL can hold; None for any time.
+        etag_name: What stands for the etag in what obstore answers for a put or an object, which
+            may have quotes around it.
         default_type: The content type that the service gives an object without one.
         puts_alone: Whether `put` must write every object, since obstore cannot.
         signs_bodies: Whether the SHA-256 of a part is sent along.
@@ -103,6 +105,7 @@ class Service(ABC):
     most_parts: int
     delete_batch: int
     longest_url: int | None
+    etag_name: Literal["e_tag", "version"]
     default_type: str
     puts_alone: bool
     signs_bodies: bool = False
@@ -140,10 +143,6 @@ class Service(ABC):
         Args:
             root: Where an object may be written to find out.
         """
-
-    @abstractmethod
-    def etag(self, answer: Any) -> str:
-        """The etag in what obstore answers for a put or an object."""
 
     @abstractmethod
     def metadata(self, sent: dict[str, str]) -> dict[str, str]:

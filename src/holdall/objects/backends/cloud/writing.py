@@ -61,7 +61,7 @@ class Writer:
         self._digest = _digest_name(container.service)
         # At hand, since finding them takes as long as all else that a small write costs.
         self._root, self._skip = container.root, len(container.prefix)
-        self._driver, self._etag = container.service.driver, container.service.etag
+        self._driver, self._etag_name = container.service.driver, container.service.etag_name
         self._send, self._send_async = container.obstore.put, container.obstore.put_async
         self._errors, self._alone = container.errors, container.service.puts_alone
         # What obstore is told of options that were looked at before, by their identity.
@@ -117,9 +117,9 @@ class Writer:
             answer = self._send(self._driver, key, data, use_multipart=False)
         except self._errors as error:
             raise self._container.fault(error, asked_by(ref, WRITE)) from error
-        etag = self._etag(answer)
         if self._skip:
             key = key[self._skip :]
+        etag = answer[self._etag_name].strip('"')
         return ObjectMeta(self._root, key, len(data), time_ns(), etag)
 
     async def put_plain_async(self, ref: Reference, data: Data) -> ObjectMeta:
@@ -142,7 +142,8 @@ class Writer:
             )
         except self._errors as error:
             raise self._container.fault(error, asked_by(ref, told.options)) from error
-        return self._written(ref, len(data), self._etag(answer), told.options)
+        etag = answer[self._etag_name].strip('"')
+        return self._written(ref, len(data), etag, told.options)
 
     async def _put_kept_async(self, ref: Reference, sent: tuple[Data, _Told]) -> ObjectMeta:
         forks.check()
@@ -159,7 +160,8 @@ class Writer:
             )
         except self._errors as error:
             raise self._container.fault(error, asked_by(ref, told.options)) from error
-        return self._written(ref, len(data), self._etag(answer), told.options)
+        etag = answer[self._etag_name].strip('"')
+        return self._written(ref, len(data), etag, told.options)
 
     async def _put_first(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
         """Write the first object that asks for a condition."""
