@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from holdall.core.errors import Timeout
 from holdall.core.runtime import DEADLINE, Runtime, iterate
+from holdall.core.runtime.flights import BlockingSingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -357,8 +358,8 @@ class BlockingRuntime(Runtime):
     def semaphore(self, slots: int) -> _Slots:
         return _Slots(slots)
 
-    def single_flight(self) -> _BlockingSingleFlight:
-        return _BlockingSingleFlight()
+    def single_flight(self) -> BlockingSingleFlight:
+        return BlockingSingleFlight(_answer)
 
     async def map(
         self,
@@ -471,40 +472,3 @@ class _Slots:
         traceback: TracebackType | None,
     ) -> None:
         self.release()
-
-
-class _BlockingSingleFlight:
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._flights: dict[object, Future[Any]] = {}
-
-    async def run(self, key: object, function: Callable[[], Awaitable[R]]) -> R:
-        while True:
-            with self._guard:
-                flight = self._flights.get(key)
-                if flight is None:
-                    mine = self._flights[key] = Future()
-                    break
-            try:
-                answer: R = _answer(flight)
-            except _Abandoned:
-                continue
-            return answer
-        try:
-            answer = await function()
-        except Exception as error:
-            mine.set_exception(error)
-            raise
-        except BaseException:
-            mine.set_exception(_Abandoned())
-            raise
-        else:
-            mine.set_result(answer)
-            return answer
-        finally:
-            with self._guard:
-                del self._flights[key]
-
-
-class _Abandoned(Exception):
-    """The caller that ran it was interrupted; another one of those who wait runs it."""
