@@ -100,7 +100,9 @@ def peer(module: str) -> Any:
         return None
 
 
-def created(title: str, sides: list[Side], goals: list[Goal], rows: Rows, folder: Path) -> bool:
+def created(
+    title: str, sides: list[Side], goals: list[Goal], rows: Rows, folder: Path, rounds: int = 3
+) -> bool:
     """Compare what filling takes; the sides keep what they filled last."""
     numbers = count()
 
@@ -108,7 +110,7 @@ def created(title: str, sides: list[Side], goals: list[Goal], rows: Rows, folder
         return Contender(side.name, lambda _: side.fill(rows, folder / str(next(numbers))))
 
     contenders = [contender(side) for side in sides]
-    return compare(title, contenders, _present(goals, contenders), count=1, rounds=3)
+    return compare(title, contenders, _present(goals, contenders), count=1, rounds=rounds)
 
 
 @contextmanager

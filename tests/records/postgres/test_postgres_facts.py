@@ -112,6 +112,31 @@ def test_equal_values_are_found_by_the_index_of_data(
     assert "Seq Scan" not in plan
 
 
+def test_ids_are_in_no_index_but_their_own(
+    db: Database, ask: Ask, explain: Callable[[Database, Query], str]
+) -> None:
+    given = [Record({"id": f"{at:04}", "number": at}) for at in range(30)]
+    db.batch_create(given)
+    assert ask("SELECT count(*) FROM TABLE_ WHERE data ? 'id' OR NOT data ? 'number'") == [(0,)]
+    assert db.all() == given
+    assert "pkey" in explain(db, Query().filter("id", "=", "0003"))
+
+
+def test_a_table_whose_data_has_ids_is_used_as_it_is(db: Database, ask: Ask) -> None:
+    ask(
+        """CREATE TABLE TABLE_ (
+            id text COLLATE "C" PRIMARY KEY, fields json NOT NULL, metadata json NOT NULL,
+            created timestamptz NOT NULL, updated timestamptz NOT NULL, version text NOT NULL,
+            odd smallint NOT NULL, data jsonb GENERATED ALWAYS AS (fields::jsonb) STORED
+        )"""
+    )
+    db.batch_create([Record({"id": "a"}), Record({"number": 1}, id="b")])
+    assert ask("SELECT count(*) FROM TABLE_ WHERE data ? 'id'") == [(1,)]
+    for path in ("id", ".id"):
+        assert [one.id for one in db.search(Query().filter(path, "=", "a"))] == ["a"]
+    assert [one.id for one in db.search(Query().filter(".id", "missing"))] == ["b"]
+
+
 def test_a_range_is_found_by_the_index_of_its_path(
     db: Database, explain: Callable[[Database, Query], str]
 ) -> None:

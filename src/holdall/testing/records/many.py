@@ -79,6 +79,14 @@ class ManyFacts(RecordFacts):
             assert results[2] == "0002"
             assert there == ["0000", "0001", "0002"]
 
+    async def test_a_batch_creates_an_id_once(self, db: AsyncDatabase) -> None:
+        records = [*numbered(30), Record({"number": -1}, id="0007")]
+        with pytest.raises(BatchFailed) as caught:
+            await db.batch_create(records)
+        both = [caught.value.results[7], caught.value.results[30]]
+        assert sum(isinstance(one, AlreadyExists) for one in both) == 1
+        assert await db.count() == (0 if db.capabilities.atomic else 30)
+
     async def test_a_batch_updates_what_is_there(self, db: AsyncDatabase) -> None:
         await db.batch_create(numbered(2))
         with pytest.raises(BatchFailed) as caught:

@@ -201,6 +201,16 @@ class SearchFacts(RecordFacts):
         with pytest.raises(InvalidQuery, match="no token"):
             await db.page(None, "nonsense")
 
+    async def test_a_field_called_id_is_found_by_its_own_path(self, db: AsyncDatabase) -> None:
+        rows = [Record({"id": "a"}), Record({}, id="b"), Record({"id": None}, id="c")]
+        await db.batch_create(rows)
+        field = F(".id")
+        nodes = (field == "a", field.exists(), field.missing(), field.is_null(), F("id") >= "b")
+        found = [[one.id for one in await db.search(Query().filter(node))] for node in nodes]
+        assert found == [["a"], ["a", "c"], ["b"], ["c"], ["b", "c"]]
+        downward = Query().sort(".id", "desc").limit(1)
+        assert [one.id for one in await db.search(downward)] == ["a"]
+
     async def test_equal_searches_answer_alike(self, db: AsyncDatabase) -> None:
         ids = [f"{at * 7 % 30:02}" for at in range(30)]
         await db.batch_create([Record({"x": id_}, id=id_) for id_ in ids])

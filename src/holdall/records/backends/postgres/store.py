@@ -65,10 +65,10 @@ class _Records(RecordStore):
         if not writes:
             return []
         table = self._table.sql
-        new = writing.all_new(writes)
+        new = all(write.mode == "create" for write in writes)
 
         def steps(attempt: int) -> Steps[Sequence[Outcome]]:
-            if new and not attempt:
+            if new and not attempt:  # it shows whether they are new, and each of another id
                 return writing.create(table, writes)
             return writing.put(table, writes)
 

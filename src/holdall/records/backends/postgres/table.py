@@ -8,6 +8,9 @@ updated   timestamptz
 version   text
 odd       smallint     how much of it PostgreSQL compares as we do: see `pieces`
 data      jsonb        the fields once more, to search in; made by PostgreSQL itself
+
+`data` has no field `id`, which is the column's: an entry for each row is what its index costs.
+Tables that were made before hold it there too.
 """
 
 from __future__ import annotations
@@ -147,7 +150,7 @@ class Table:
                 updated timestamptz NOT NULL,
                 version text NOT NULL,
                 odd smallint NOT NULL,
-                data jsonb GENERATED ALWAYS AS (fields::jsonb) STORED
+                data jsonb GENERATED ALWAYS AS (fields::jsonb - 'id') STORED
             )""",
             f"""CREATE INDEX {self._index("data")} ON {table}
                 USING gin (data jsonb_path_ops) WITH ({_PENDING})""",

@@ -135,7 +135,8 @@ def term(path: Path, params: Params) -> Term:
         Declined: SQL would find something else there.
     """
     if not is_special(path):
-        return _json("data", field_path(path), params)
+        names = field_path(path)
+        return _json("(fields::jsonb)" if names[0] == ID else "data", names, params)
     if path == (ID,):
         return _COLUMNS["id"]
     assert path[0] == METADATA

@@ -9,6 +9,7 @@ of them wait for each other and neither waits for ever.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from holdall.core.errors import HoldallError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _FEW = 20
 _UPDATED = 1000
 # What one statement moves: it has the time that the setting `timeout` gives it.
-_COPIED = 20_000
+_COPIED = 50_000
 
 # In the order of `columns`; the time of the update is the same for all.
 _LISTS = "$1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::smallint[]"
@@ -59,22 +60,21 @@ def put(table: str, writes: Sequence[Write]) -> Steps[Sequence[Outcome]]:
 def create(table: str, writes: Sequence[Write]) -> Steps[Sequence[Outcome]]:
     """Write records of different ids, all of which are new; else the driver's error is raised."""
     now = datetime.now(UTC)
-    versions = new_versions(len(writes))
-    pairs = zip(writes, versions, strict=True)
-    entries = [Entry(write, now, version) for write, version in pairs]
-    if len(writes) > _COPIED:
+    ids = [write.id for write in writes]
+    outcomes: list[Any] = [None] * len(ids)
+
+    def entries() -> Iterator[Entry]:
+        order = sorted(range(len(ids)), key=ids.__getitem__)
+        for at, version in zip(order, new_versions(len(ids)), strict=True):
+            outcomes[at] = Written(now, now, version)
+            yield Entry(writes[at], now, version)
+
+    if len(ids) > _COPIED:
         yield Mark.BEGIN
-    yield from _insert(table, entries, now)
-    if len(writes) > _COPIED:
+    yield from _insert(table, entries(), len(ids), now)
+    if len(ids) > _COPIED:
         yield Mark.END
-    return [Written(now, now, version) for version in versions]
-
-
-def all_new(writes: Sequence[Write]) -> bool:
-    """Whether records are to be created, and have different ids."""
-    return all(write.mode == "create" for write in writes) and (
-        len({write.id for write in writes}) == len(writes)
-    )
+    return outcomes
 
 
 def _put_over(table: str, write: Write, now: datetime) -> Steps[Written | None]:
@@ -123,9 +123,9 @@ def _put_judged(table: str, writes: Sequence[Write], now: datetime) -> Steps[Seq
     if any(isinstance(one, HoldallError) for one in outcomes):
         yield Mark.END
         return undone(outcomes)
-    new = [entry for id_, entry in staged.items() if id_ not in held]
+    new = sorted(staged.keys() - held.keys())
     if new:
-        yield from _insert(table, new, now)
+        yield from _insert(table, (staged[id_] for id_ in new), len(new), now)
     for chunk in _chunks([entry for id_, entry in staged.items() if id_ in held], _UPDATED):
         reply = yield Ask(
             f"UPDATE {table} AS held SET {_SET} FROM {_NEW} WHERE held.id = new.id",
@@ -137,15 +137,21 @@ def _put_judged(table: str, writes: Sequence[Write], now: datetime) -> Steps[Seq
     return outcomes
 
 
-def _insert(table: str, entries: list[Entry], now: datetime) -> Steps[None]:
-    """Insert rows; more than `_COPIED` of them need a transaction around."""
-    ordered = sorted(entries, key=lambda entry: entry.write.id)
-    if len(ordered) <= _FEW:
-        yield Ask(f"INSERT INTO {table} {_INSERT}", [*columns(ordered), now])
+def _insert(table: str, entries: Iterator[Entry], number: int, now: datetime) -> Steps[None]:
+    """Insert rows, in the order of their ids; more than `_COPIED` need a transaction around.
+
+    Args:
+        table: As statements name it.
+        entries: The rows, which are made while those before them are sent.
+        number: How many they are.
+        now: When they are written.
+    """
+    if number <= _FEW:
+        yield Ask(f"INSERT INTO {table} {_INSERT}", [*columns(list(entries)), now])
         return
     sql = f"COPY {table} ({WRITTEN}) FROM STDIN (FORMAT binary)"
-    for chunk in _chunks(ordered, _COPIED):
-        yield Copy(sql, blocks(chunk, now))
+    for _ in range(0, number, _COPIED):
+        yield Copy(sql, blocks(islice(entries, _COPIED), now))
 
 
 def _locked(table: str, ids: set[str]) -> Steps[dict[str, Stored]]:
