@@ -329,7 +329,7 @@ class BlockingRuntime(Runtime):
     def call_two(
         self,
         function: Callable[[A, B], T],
-        async_function: Callable[[A, B], Awaitable[T]],
+        async_function: Callable[[A, B], Awaitable[T]] | None,
         first: A,
         second: B,
     ) -> Coroutine[Any, Any, T]:

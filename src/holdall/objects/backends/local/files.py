@@ -188,7 +188,7 @@ class Files:
                 raise translate(again, ref) from again
         raise translate(error, ref) from error
 
-    def put(self, ref: Reference, data: Data, options: WriteOptions) -> ObjectMeta:
+    def put(self, ref: Reference, data: Data, options: WriteOptions = WRITE) -> ObjectMeta:
         """Write one object, whole or not at all."""
         key = self.key_of(ref)
         try:  # `translated` would be felt here
@@ -198,7 +198,9 @@ class Files:
                 self.check(key, ref, options)  # before bytes are written, and again under lock
             folder, name, descriptor = self.temporary()
             try:
-                write_all(descriptor, data)
+                done = os.write(descriptor, data)
+                if done != len(data):
+                    write_all(descriptor, memoryview(data).cast("B")[done:])
                 return self.publish(folder, name, descriptor, key, ref, name, options)
             except BaseException:
                 if inode_of(name, folder) is not None:  # else it was renamed, and a sync failed
@@ -213,7 +215,8 @@ class Files:
 
     def temporary(self) -> tuple[int, str, int]:
         """Make a file in the workspace; answer its folder, its name, and its descriptor."""
-        folder = self.tree.workspace().temporary
+        workspace = self.tree.opened or self.tree.workspace()
+        folder = workspace.temporary
         name = os.urandom(16).hex()
         try:
             return folder, name, os.open(name, _TEMPORARY, 0o600, dir_fd=folder)
@@ -258,11 +261,12 @@ class Files:
     def rename(self, folder: int, name: str, key: str, ref: Reference) -> None:
         """Move a file of the workspace to its key, whose folders are made; under its lock."""
         above, _, leaf = key.rpartition("/")
-        attributes = self.attributes
+        attributes, tree = self.attributes, self.tree
         beside = attributes.look_for_any() if attributes.used is None else attributes.used
         while True:
             try:
-                parent = self.tree.open_folder(above)
+                # Where the whole store was removed, what is above a key is missing too.
+                parent = tree.open_below(above) if above else tree.open_folder(above)
             except OSError:
                 parent = self._make_parent(above, ref)
             try:
@@ -270,7 +274,7 @@ class Files:
                     self._rename_beside(folder, name, parent, leaf, key)
                 else:
                     os.rename(name, leaf, src_dir_fd=folder, dst_dir_fd=parent)
-                if self.tree.durable:
+                if tree.durable:
                     sync_to_medium(parent)
             except FileNotFoundError:
                 # Either the folder was emptied and removed since it was opened, or our file is

@@ -11,6 +11,7 @@ import time
 import weakref
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from holdall.core.errors import InvalidConfig
@@ -69,9 +70,16 @@ class Tree:
         self.opener = opener
         self.open_file: Callable[[str], int] = self._open_first
         """Open a file by its key for reading; answer the descriptor."""
+        self.open_below: Callable[[str], int] = self._open_first_below
+        """Open a folder by its key, that is not empty; answer the descriptor.
+
+        Raises:
+            FileNotFoundError: There is none, or `refresh` finds another one.
+        """
+        self.opened: Workspace | None = None
+        """The workspace, once somebody has asked for it."""
         self._guard = threading.RLock()  # a signal handler may come back to the same store
         self._root: Descriptor | None = None
-        self._workspace: Workspace | None = None
         self.generation = 0
         """Changes whenever the descriptors do."""
         _trees.add(self)
@@ -88,8 +96,8 @@ class Tree:
 
     def workspace(self) -> Workspace:
         """The workspace; made, with the folder itself, when it is not there."""
-        workspace = self._workspace
-        return self._open_workspace() if workspace is None else workspace
+        opened = self.opened
+        return self._open_workspace() if opened is None else opened
 
     def refresh(self) -> bool:
         """Whether somebody removed the folder, so that it has to be looked up again."""
@@ -102,8 +110,7 @@ class Tree:
     def renew_workspace(self) -> bool:
         """Whether somebody removed the workspace, so that it has to be made again."""
         with self._guard:
-            workspace = self._workspace
-            if workspace is None or os.fstat(workspace.temporary).st_nlink > 0:
+            if self.opened is None or os.fstat(self.opened.temporary).st_nlink > 0:
                 return False
             self._retire()
         return True
@@ -202,8 +209,9 @@ class Tree:
 
     def _retire(self) -> None:
         self.generation += 1
-        self._root = self._workspace = None
+        self._root = self.opened = None
         self.open_file = self._open_first
+        self.open_below = self._open_first_below
 
     def _open_root(self) -> int:
         with self._guard:
@@ -215,10 +223,14 @@ class Tree:
                         f"{self.path} is a file, and a store needs a folder"
                     ) from error
                 self.open_file = self.opener.reader(self._root)
+                self.open_below = partial(self.opener.open_folder, self._root)
             return self._root
 
     def _open_first(self, path: str) -> int:
         return self.opener.reader(self.root)(path)
+
+    def _open_first_below(self, path: str) -> int:
+        return self.opener.open_folder(self.root, path)
 
     def _make_root(self, path: str) -> None:
         above = os.path.dirname(path)
@@ -246,7 +258,7 @@ class Tree:
 
     def _open_workspace(self) -> Workspace:
         with self._guard:
-            if self._workspace is None:
+            if self.opened is None:
                 self.refresh()
                 # Also when reads have opened it: who made it may not have put it on the medium.
                 self._make_root(self.path)
@@ -254,14 +266,14 @@ class Tree:
                 self._make_once(root, RESERVED_SEGMENT)
                 for name in WORKSPACE_FOLDERS:
                     self._make_once(root, f"{RESERVED_SEGMENT}/{name}")
-                self._workspace = Workspace(
+                self.opened = Workspace(
                     *(
                         Descriptor(self.opener.open_folder(root, f"{RESERVED_SEGMENT}/{name}"))
                         for name in WORKSPACE_FOLDERS
                     )
                 )
-                _remove_stale(self._workspace)
-            return self._workspace
+                _remove_stale(self.opened)
+            return self.opened
 
     def _make_once(self, root: int, path: str) -> None:
         above, _, name = path.rpartition("/")
@@ -285,13 +297,16 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 
+# On macOS fsync(2) leaves the bytes in the drive's cache.
+_FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+
+
 def sync_to_medium(descriptor: int) -> None:
     """Wait until a file or folder is on the medium."""
-    if hasattr(fcntl, "F_FULLFSYNC"):
-        # On macOS fsync(2) leaves the bytes in the drive's cache.
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
+    if _FULL_SYNC is None:
         os.fsync(descriptor)
+    else:
+        fcntl.fcntl(descriptor, _FULL_SYNC)
 
 
 def _no_folder(key: str) -> NotADirectoryError:
