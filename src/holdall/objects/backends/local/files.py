@@ -245,10 +245,11 @@ class Files:
             kept = kept_of(etag, status, options)
             self.attributes.write(descriptor, key, status, kept)
             meta = meta_of(self.root, key, kept, status, False)
+        use = self.locks.hold(key)  # not yet taken; made before the wait that cools the processor
         if self.tree.durable:
             sync_to_medium(descriptor)
         try:
-            with self.locks.hold(key):
+            with use:
                 if options is not WRITE:
                     self.check(key, ref, options)
                 self.rename(folder, name, key, ref)
