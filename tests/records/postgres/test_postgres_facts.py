@@ -1,9 +1,9 @@
 """What is special to a database in PostgreSQL."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from holdall.core.errors import (
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.records.backends.memory import MemoryRecords, MemoryRecordSettings
 from holdall.records.backends.postgres import searching, writing
+from holdall.records.backends.postgres.rows import Entry, blocks
 from holdall.records.backends.postgres.steps import Ask as Step
 from holdall.records.database import Database
 from holdall.records.query import F, Query, Sort
@@ -177,7 +178,8 @@ def test_long_texts_can_be_written_where_there_is_an_index(db: Database) -> None
 def test_a_large_batch_is_undone_when_one_is_there(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "_COPIED", 30)
+    monkeypatch.setattr(writing, "_WHOLE", 30)
+    monkeypatch.setattr(writing, "_COPIED", 3000)
     db.create(Record({"number": -1}, id="0099"))
     with pytest.raises(BatchFailed) as caught:
         db.batch_create(numbered(100))
@@ -186,12 +188,22 @@ def test_a_large_batch_is_undone_when_one_is_there(
 
 
 def test_a_batch_of_many_copies_is_read_back(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "_COPIED", 30)
+    monkeypatch.setattr(writing, "_WHOLE", 30)
+    monkeypatch.setattr(writing, "_COPIED", 3000)
+    made: list[float] = []
+
+    def counted(entries: Iterator[Entry], now: datetime, most: float) -> Iterator[bytes]:
+        made.append(most)
+        return blocks(entries, now, most)
+
+    monkeypatch.setattr(writing, "blocks", counted)
     given = numbered(100)
     given[7].fields["text"] = 'tab\t, line\n, \\N, \\., "quote", \u00fc'
     given[8].metadata["owner"] = "me"
     db.batch_create(given)
     assert db.all() == given
+    assert made == [3000] * len(made)
+    assert len(made) > 3
 
 
 def test_batches_that_meet_wait_for_each_other(open_db: Open) -> None:

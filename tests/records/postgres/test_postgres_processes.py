@@ -51,7 +51,7 @@ import holdall
 from holdall.records.backends.postgres import writing
 from holdall.records.record import Record
 
-writing._COPIED = 500
+writing._COPIED = 50_000
 db = holdall.open_database({"type": "postgres", **json.loads(sys.argv[1])})
 while True:
     db.batch_upsert([Record({"n": n}, id=f"{n}") for n in range(5000)])

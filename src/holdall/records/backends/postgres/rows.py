@@ -86,8 +86,14 @@ def stored(row: tuple[Any, ...]) -> Stored:
         raise Corrupt(f"the record {id_!r} cannot be read: {error}", reference=id_) from error
 
 
-def blocks(entries: Iterable[Entry], now: datetime) -> Iterator[bytes]:
-    """The rows of entries that were just created, as `COPY` reads them in its binary form."""
+def blocks(entries: Iterable[Entry], now: datetime, most: float) -> Iterator[bytes]:
+    """The rows of entries that were just created, as `COPY` reads them in its binary form.
+
+    Args:
+        entries: The rows; what is left of an iterator goes into the next `COPY`.
+        now: When they are written.
+        most: It ends with the row that makes it larger than so many bytes.
+    """
     moment = _MOMENT(8, (now - _EPOCH) // timedelta(microseconds=1))
     # Between the fields and the version, in a row without metadata.
     beside = _SIZE(2) + b"{}" + moment + moment + _SIZE(16)
@@ -111,9 +117,12 @@ def blocks(entries: Iterable[Entry], now: datetime) -> Iterator[bytes]:
             _DEGREES[degree],
         )
         waiting += size + len(between) + 60
-        if waiting > _BLOCK_BYTES:
+        if waiting > _BLOCK_BYTES or waiting > most:
             yield b"".join(pieces)
             pieces = []
+            most -= waiting
+            if most < 0:
+                break
             waiting = 0
     pieces.append(_END)
     yield b"".join(pieces)

@@ -8,8 +8,9 @@ of them wait for each other and neither waits for ever.
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from holdall.core.errors import HoldallError
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
 _FEW = 20
 _UPDATED = 1000
-# What one statement moves: it has the time that the setting `timeout` gives it.
-_COPIED = 50_000
+# How many records one COPY takes, and how many bytes it takes of more: each statement has the time
+# that the setting `timeout` gives it.
+_WHOLE = 1000
+_COPIED = 16 * 2**20
 
 # In the order of `columns`; the time of the update is the same for all.
 _LISTS = "$1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::smallint[]"
@@ -69,10 +72,10 @@ def create(table: str, writes: Sequence[Write]) -> Steps[Sequence[Outcome]]:
             outcomes[at] = Written(now, now, version)
             yield Entry(writes[at], now, version)
 
-    if len(ids) > _COPIED:
+    if len(ids) > _WHOLE:
         yield Mark.BEGIN
     yield from _insert(table, entries(), len(ids), now)
-    if len(ids) > _COPIED:
+    if len(ids) > _WHOLE:
         yield Mark.END
     return outcomes
 
@@ -138,7 +141,7 @@ def _put_judged(table: str, writes: Sequence[Write], now: datetime) -> Steps[Seq
 
 
 def _insert(table: str, entries: Iterator[Entry], number: int, now: datetime) -> Steps[None]:
-    """Insert rows, in the order of their ids; more than `_COPIED` need a transaction around.
+    """Insert rows, in the order of their ids; more than `_WHOLE` need a transaction around.
 
     Args:
         table: As statements name it.
@@ -150,8 +153,9 @@ def _insert(table: str, entries: Iterator[Entry], number: int, now: datetime) ->
         yield Ask(f"INSERT INTO {table} {_INSERT}", [*columns(list(entries)), now])
         return
     sql = f"COPY {table} ({WRITTEN}) FROM STDIN (FORMAT binary)"
-    for _ in range(0, number, _COPIED):
-        yield Copy(sql, blocks(islice(entries, _COPIED), now))
+    most = math.inf if number <= _WHOLE else _COPIED
+    for first in entries:
+        yield Copy(sql, blocks(chain((first,), entries), now, most))
 
 
 def _locked(table: str, ids: set[str]) -> Steps[dict[str, Stored]]:
