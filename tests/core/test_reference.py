@@ -327,6 +327,11 @@ def test_a_key_under_a_prefix_counts_with_the_prefix() -> None:
         base.child("y" + fits)
 
 
+@pytest.mark.parametrize("key", ["a", "data/1 (2).bin", "x" * 241, "a/" + "x" * 241])
+def test_a_plain_key_goes_no_other_way(key: str) -> None:
+    assert Reference.parse("s3://bucket").children(pytest.fail)(key).key == key
+
+
 def test_a_fast_child_counts_the_prefix_too() -> None:
     base = Reference.parse("s3://bucket/" + "p" * 23)
     child = base.children(base.child)
@@ -510,7 +515,11 @@ def test_any_text_is_an_address_or_refused(text: str, scheme: str) -> None:
     assert Reference.parse(str(ref)) == ref
 
 
-@given(key=st.text(max_size=300))
+@given(key=st.text(max_size=300) | st.text("aZ0._=/ ~\u00e9\\\n-:", max_size=8))
+@example(key="x" * 241)
+@example(key="x" * 242)
+@example(key="a/" + "x" * 241)
+@example(key="a/" + "x" * 251)
 def test_the_fast_child_is_the_child(key: str) -> None:
     base = Reference.parse("s3://bucket/prefix")
     try:

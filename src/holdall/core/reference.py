@@ -38,6 +38,11 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 # No segment holds what begins the next one, so that nothing needs to be tried again (`+`).
 _PLAIN_SEGMENT = r"[A-Za-z0-9_=+,:@%#?!~() -][A-Za-z0-9_=+,:@%#?!~(). -]{0,240}+"
 _plain: Callable[[str], object] = re.compile(f"{_PLAIN_SEGMENT}(?:/{_PLAIN_SEGMENT})*+\\Z").match
+# What those keys are made of, and how long one is that surely has no longer segment.
+_PLAIN_BYTES = (
+    bytes(number for number in range(128) if re.match(_PLAIN_SEGMENT, chr(number))) + b"./"
+)
+_PLAIN_LENGTH = 241
 
 
 def check_key(key: str, limit: int = MAX_KEY_BYTES) -> None:
@@ -202,9 +207,18 @@ class Reference(Struct, frozen=True, eq=False, gc=False):
         scheme, container, host, userinfo = self.scheme, self.container, self.host, self.userinfo
         prefix = f"{self.key}/" if self.key else ""
         limit = self._room()
+        short = min(limit, _PLAIN_LENGTH)
 
         def child(key: str) -> Reference:
-            if len(key) <= limit and _plain(key):
+            # The short ones are matched without a pattern, which takes 3 us between two waits, when
+            # the processor has to fetch it first.
+            if (
+                len(key) <= short
+                and key.isascii()
+                and not key.encode().translate(None, _PLAIN_BYTES)
+                and "//" not in (within := f"/{key}/")
+                and "/." not in within
+            ) or (short < len(key) <= limit and _plain(key)):
                 return Reference(scheme, container, prefix + key, host, userinfo)
             return otherwise(key)
 
