@@ -20,7 +20,7 @@ from holdall.records.paths import parse_path
 from holdall.records.query import Query
 from holdall.records.record import Record
 from holdall.records.results import RecordPage, check_outage
-from holdall.records.stored import Found, Removal, Written
+from holdall.records.stored import Found, Removal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
@@ -225,13 +225,10 @@ class AsyncDatabase:
         whole = list(records)
         writes = drafts(whole, mode, self.capabilities, what)
         outcomes = await self._store.put(writes)
-        results: list[Any] = []
-        for record, write, outcome in zip(whole, writes, outcomes, strict=True):
-            if isinstance(outcome, Written):
-                record.take(write.id, outcome.created, outcome.updated, outcome.version)
-                results.append(write.id)
-            else:
-                results.append(outcome)
+        results: list[Any] = [
+            outcome if isinstance(outcome, HoldallError) else note(record, write, outcome)
+            for record, write, outcome in zip(whole, writes, outcomes, strict=True)
+        ]
         check_batch(f"were not {what}", results)
         return results
 

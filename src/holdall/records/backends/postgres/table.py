@@ -9,8 +9,8 @@ version   text
 odd       smallint     how much of it PostgreSQL compares as we do: see `pieces`
 data      jsonb        the fields once more, to search in; made by PostgreSQL itself
 
-`data` has no field `id`, which is the column's: an entry for each row is what its index costs.
-Tables that were made before hold it there too.
+`data` has no field `id`: the column has an index of its own, and an entry for each row is what
+makes the one of `data` slow to write. Tables that were made before hold it there too.
 """
 
 from __future__ import annotations

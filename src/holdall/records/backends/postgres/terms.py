@@ -136,6 +136,7 @@ def term(path: Path, params: Params) -> Term:
     """
     if not is_special(path):
         names = field_path(path)
+        # The field `id`, as `.id` names it, is in `fields` alone.
         return _json("(fields::jsonb)" if names[0] == ID else "data", names, params)
     if path == (ID,):
         return _COLUMNS["id"]
