@@ -21,6 +21,9 @@ def open_place(**settings):
 store = open_place()
 store.write("key", b"old")
 locks = store.store._files.locks
+
+def with_lock(function):
+    locks.run("key", lambda *_: function(), None, None, None, None)
 """
 
 _FORK_UNDER_A_THREAD = (
@@ -29,11 +32,11 @@ _FORK_UNDER_A_THREAD = (
 held, go_on = threading.Event(), threading.Event()
 
 def hold():
-    with locks.hold("key"), store.store._files.tree._guard:
+    with store.store._files.tree._guard:
         held.set()
         go_on.wait()
 
-thread = threading.Thread(target=hold)
+thread = threading.Thread(target=with_lock, args=(hold,))
 thread.start()
 held.wait()
 child = os.fork()
@@ -63,16 +66,59 @@ def test_a_child_forked_while_a_thread_writes_can_write(
     assert forking.communicate("\n", timeout=60)[0] == "parent still has it\n0\n"
 
 
+_FORK_UNDER_THE_LOCK = (
+    _BEGIN
+    + """
+read, write = os.pipe()
+end, say_end = os.pipe()
+
+def fork():
+    global child
+    child = os.fork()
+    if child:
+        os.read(read, 1)
+        try:
+            open_place(lock_timeout=0).write("key", b"stranger")
+        except Timeout:
+            print("parent still has it", flush=True)
+
+with_lock(fork)
+if not child:
+    os.close(say_end)
+    os.write(write, b".")
+    store.write("key", b"child")
+    os.write(write, b".")
+    os.read(end, 1)
+    os._exit(0 if store.read("key") == b"parent" else 3)
+os.read(read, 1)
+store.write("key", b"parent")
+print("child gave it back", flush=True)
+os.write(say_end, b".")
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+)
+
+
+def test_a_child_forked_under_the_lock_leaves_it_to_its_parent(
+    start_python: StartPython, place: Path
+) -> None:
+    forking = start_python(_FORK_UNDER_THE_LOCK, place)
+    answer = "parent still has it\nchild gave it back\n0\n"
+    assert forking.communicate(timeout=60)[0] == answer
+
+
 _KILLED_WITH_A_CHILD = (
     _BEGIN
     + """
-with locks.hold("key"):
+def die():
     child = os.fork()
     if not child:
         os.close(1)
         sys.stdin.readline()
         os._exit(0)
     os.kill(os.getpid(), signal.SIGKILL)
+
+with_lock(die)
 """
 )
 
@@ -95,14 +141,17 @@ def write(*_):
     store.write("key", b"handler")
 
 signal.signal(signal.SIGUSR1, write)
-with locks.hold("key"):
+stranger = open_place(lock_timeout=0)
+
+def handled():
     os.kill(os.getpid(), signal.SIGUSR1)
     assert store.read("key") == b"handler"
-    stranger = open_place(lock_timeout=0)
     try:
         stranger.write("key", b"stranger")
     except Timeout:
         print("held", flush=True)
+
+with_lock(handled)
 stranger.write("key", b"stranger")
 print("free", flush=True)
 """
@@ -130,26 +179,24 @@ def run(event_at):
         nonlocal seen
         if not frame.f_code.co_filename.endswith("local/locks.py"):
             return None
-        if event == "call" and frame.f_code.co_name in {"__init__", "hold", "__del__"}:
-            return None
         seen += 1
         if seen == event_at:
             sys.settrace(None)
-            with files.locks.hold("key"):
-                pass
+            with_lock(bool)
         return trace
-    files.close()
-    sys.settrace(trace)
-    with files.locks.hold("key"):
+    def inside():
         sys.settrace(None)
-        inside = True
         try:
             other.write("key", b"stranger")
         except Timeout:
-            inside = False
-        assert not inside, event_at
+            pass
+        else:
+            raise AssertionError(event_at)
         if seen < event_at:
             sys.settrace(trace)
+    files.close()
+    sys.settrace(trace)
+    with_lock(inside)
     sys.settrace(None)
     other.write("key", b"free")
     thread = threading.Thread(target=store.write, args=("key", b"thread"))
@@ -173,49 +220,60 @@ def test_a_handler_at_any_line_of_the_lock_takes_nothing_from_it(
     assert writer.communicate(timeout=60)[0] == "done True\n"
 
 
+# Python looks for signals where a function begins, and after a call. A trace raises there.
 _CTRL_C = (
     _BEGIN
     + """
-import fcntl
+import dis
 other = open_place(lock_timeout=0)
-where = sys.argv[2]
+files = store.store._files
 
-def interrupt(frame, event, _):
-    if event == "call" and frame.f_code.co_name == where:
-        sys.settrace(None)
-        raise KeyboardInterrupt
+def after_calls(code):
+    steps = [step for step in dis.get_instructions(code) if step.opname != "CACHE"]
+    return {b.offset for a, b in zip(steps, steps[1:]) if a.opname.startswith("CALL")}
 
-real = fcntl.flock
-def flock(descriptor, operation):
-    real(descriptor, operation)
-    fcntl.flock = real
-    raise KeyboardInterrupt
+def run(event_at):
+    seen = 0
+    def trace(frame, event, _):
+        nonlocal seen
+        if not frame.f_code.co_filename.endswith("local/locks.py"):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "call" or event == "opcode" and frame.f_lasti in after_calls(frame.f_code):
+            seen += 1
+            if seen == event_at:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+    files.close()
+    sys.settrace(trace)
+    try:
+        with_lock(bool)
+    except KeyboardInterrupt:
+        pass
+    else:
+        assert seen < event_at, event_at
+    sys.settrace(None)
+    other.write("key", b"process")
+    thread = threading.Thread(target=store.write, args=("key", b"thread"))
+    thread.start()
+    thread.join()
+    assert store.read("key") == b"thread", event_at
+    return seen >= event_at
 
-try:
-    if where == "flock":
-        fcntl.flock = flock
-    elif where == "__enter__":
-        sys.settrace(interrupt)
-    with locks.hold("key"):
-        if where == "unlock":
-            fcntl.flock = flock
-        elif where == "__exit__":
-            sys.settrace(interrupt)
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
-other.write("key", b"process")
-thread = threading.Thread(target=store.write, args=("key", b"thread"))
-thread.start()
-thread.join()
-print(store.read("key").decode(), flush=True)
+event_at = 1
+while run(event_at):
+    event_at += 1
+print("done", event_at > 10, flush=True)
 """
 )
 
 
-@pytest.mark.parametrize("where", ["__enter__", "flock", "__exit__", "unlock"])
-def test_ctrl_c_leaves_no_lock_held(start_python: StartPython, place: Path, where: str) -> None:
-    writer = start_python(_CTRL_C, place, where)
-    assert writer.communicate(timeout=60)[0] == "interrupted\nthread\n"
+def test_ctrl_c_after_any_call_of_the_lock_leaves_it_free(
+    start_python: StartPython, place: Path
+) -> None:
+    writer = start_python(_CTRL_C, place)
+    assert writer.communicate(timeout=60)[0] == "done True\n"
     assert writer.returncode == 0
 
 
@@ -224,13 +282,16 @@ def test_a_handler_may_close_the_store_it_has_interrupted(
 ) -> None:
     store, other = open_store(), open_store(lock_timeout=0)
     store.write("key", b"old")
-    with local(store)._files.locks.hold("key"):
+
+    def handler(*_: None) -> None:
         local(store)._files.close()
         with pytest.raises(Timeout):
             other.write("key", b"stranger")
         store.write("key", b"handler")
         with pytest.raises(Timeout):
             other.write("key", b"stranger")
+
+    local(store)._files.locks.run("key", handler, None, None, None, None)
     other.write("key", b"free")
     store.write("key", b"again")
     assert other.read("key") == b"again"

@@ -209,9 +209,12 @@ import sys
 import holdall
 
 store = holdall.open({"type": "file", "path": sys.argv[1], "durable": False})
-with store.store._files.locks.hold("key"):
+
+def hold(*_):
     print("held", flush=True)
     sys.stdin.readline()
+
+store.store._files.locks.run("key", hold, None, None, None, None)
 """
 
 
@@ -236,8 +239,12 @@ def test_a_writer_waits_for_another_process_only_so_long(
 
 def test_a_writer_waits_for_another_thread_only_so_long(open_store: OpenStore) -> None:
     store = open_store(lock_timeout="50ms")
-    with local(store)._files.locks.hold("key"), pytest.raises(Timeout, match="lock_timeout"):
-        _together([lambda: store.write("key", b"new")])  # type: ignore[list-item]
+
+    def hold(*_: None) -> None:
+        with pytest.raises(Timeout, match="lock_timeout"):
+            _together([lambda: store.write("key", b"new")])  # type: ignore[list-item]
+
+    local(store)._files.locks.run("key", hold, None, None, None, None)
     store.write("key", b"new")
 
 

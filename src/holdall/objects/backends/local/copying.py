@@ -85,26 +85,35 @@ class Copier:
             return self._files.publish(folder, name, written, key, target, name, keeping)
 
     def _move(self, source: Reference, target: Reference, options: CopyOptions) -> ObjectMeta:
-        files, tree = self._files, self._files.tree
+        files = self._files
         old, new = files.key_of(source), files.key_of(target)
-        with translated(source), files.locks.hold_both(old, new):
-            descriptor = files.open_object(source, old)
-            try:
-                status = os.fstat(descriptor)
-                if not stat.S_ISREG(status.st_mode):
-                    raise not_found(source)
-                kept = files.attributes.read(descriptor, old, status)
-                check_conditions(etag_of(kept, status), options.if_match, None, source)
-                check_conditions(files.etag_now(new, target), None, options.if_none_match, target)
-                if kept is None:
-                    tree.sync(descriptor)  # another program wrote it, and perhaps did not
-                if new != old:
-                    self._rename(old, new, target, status.st_ino)
-            finally:
-                os.close(descriptor)
-        tree.prune(old.rpartition("/")[0])
+        moving = partial(self._move_if, options)
+        with translated(source):
+            meta = files.locks.run_both(old, new, moving, source, target, old, new)
+        files.tree.prune(old.rpartition("/")[0])
         # The rename changes the time from which a foreign file's etag is made.
-        return files.look(target) if kept is None else meta_of(files.root, new, kept, status, False)
+        return files.look(target) if meta is None else meta
+
+    def _move_if(
+        self, options: CopyOptions, source: Reference, target: Reference, old: str, new: str
+    ) -> ObjectMeta | None:
+        """Move under the locks of both; answer nothing for a file that another program wrote."""
+        files = self._files
+        descriptor = files.open_object(source, old)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise not_found(source)
+            kept = files.attributes.read(descriptor, old, status)
+            check_conditions(etag_of(kept, status), options.if_match, None, source)
+            check_conditions(files.etag_now(new, target), None, options.if_none_match, target)
+            if kept is None:
+                files.tree.sync(descriptor)  # who wrote it may not have done that
+            if new != old:
+                self._rename(old, new, target, status.st_ino)
+        finally:
+            os.close(descriptor)
+        return None if kept is None else meta_of(files.root, new, kept, status, False)
 
     def _rename(self, old: str, new: str, target: Reference, inode: int) -> None:
         files, tree = self._files, self._files.tree

@@ -12,6 +12,7 @@ import errno
 import os
 import stat
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING
 
 from holdall.core.errors import HoldallError, InvalidKey, KeyConflict, Unavailable
@@ -245,19 +246,22 @@ class Files:
             kept = kept_of(etag, status, options)
             self.attributes.write(descriptor, key, status, kept)
             meta = meta_of(self.root, key, kept, status, False)
-        use = self.locks.hold(key)  # not yet taken; made before the wait that cools the processor
+        change = self.rename if options is WRITE else partial(self._rename_if, options)
         if self.tree.durable:
             sync_to_medium(descriptor)
         try:
-            with use:
-                if options is not WRITE:
-                    self.check(key, ref, options)
-                self.rename(folder, name, key, ref)
+            self.locks.run(key, change, folder, name, key, ref)
         except BaseException:
             if inode_of(name, folder) is not None:  # else it was renamed, and a sync failed
                 self.attributes.forget(key, status.st_ino)
             raise
         return meta
+
+    def _rename_if(
+        self, options: WriteOptions, folder: int, name: str, key: str, ref: Reference
+    ) -> None:
+        self.check(key, ref, options)
+        self.rename(folder, name, key, ref)
 
     def rename(self, folder: int, name: str, key: str, ref: Reference) -> None:
         """Move a file of the workspace to its key, whose folders are made; under its lock."""
@@ -340,14 +344,12 @@ class Files:
                 # What is not there needs no lock, which would make the workspace.
                 if inode_of(leaf, parent) is None:
                     return False
-                with self.locks.hold(key):
-                    return self._unlink(ref, key, parent, leaf, options.if_match)
+                return self.locks.run(key, self._unlink, ref, key, parent, options.if_match)
             finally:
                 os.close(parent)
 
-    def _unlink(
-        self, ref: Reference, key: str, parent: int, leaf: str, if_match: str | None
-    ) -> bool:
+    def _unlink(self, ref: Reference, key: str, parent: int, if_match: str | None) -> bool:
+        leaf = key.rpartition("/")[2]
         try:
             old = os.open(leaf, _HOLD, dir_fd=parent)
         except FileNotFoundError:

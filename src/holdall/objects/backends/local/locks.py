@@ -9,16 +9,22 @@ import threading
 import time
 import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 from zlib import crc32
 
 from holdall.core.errors import Timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import TracebackType
+    from collections.abc import Callable
 
     from holdall.objects.backends.local.tree import Tree
+
+T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
 
 _STRIPES = 64
 _TAKE = fcntl.LOCK_EX | fcntl.LOCK_NB
@@ -41,20 +47,81 @@ class KeyLocks:
     def __init__(self, tree: Tree, patience: float) -> None:
         self._tree = tree
         self._patience = patience
-        self._stripes = tuple(_Stripe(self, tree, number) for number in range(_STRIPES))
+        self._stripes = tuple(_Stripe(number) for number in range(_STRIPES))
         _all_locks.add(self)
 
-    def hold(self, key: str) -> _Hold:
-        """The lock of a key, for `with`, once."""
-        use = _Hold()
-        use.stripe = self._stripes[crc32(key.encode()) % _STRIPES]
-        return use
+    def run(
+        self,
+        key: str,
+        function: Callable[[A, B, C, D], T],
+        first: A,
+        second: B,
+        third: C,
+        fourth: D,
+    ) -> T:
+        """Call a function while nobody else has the lock of a key.
 
-    def hold_both(self, one: str, other: str) -> _Several:
-        """The locks of two keys, for `with`, once."""
-        keys = {crc32(key.encode()) % _STRIPES: key for key in (one, other)}
+        Ctrl-C and signal handlers come between two instructions: after a call, and where a
+        function begins. So the lock is taken and given back in one function, around a call, and
+        what is counted is counted where neither is between the call and the counting.
+
+        Args:
+            key: Which lock.
+            function: Takes four arguments: packing them would be felt in each write.
+            first: The first of them.
+            second: The second.
+            third: The third.
+            fourth: The fourth.
+
+        Raises:
+            Timeout: Another thread or process has had it for longer than `patience`.
+        """
+        stripe = self._stripes[crc32(key.encode()) % _STRIPES]
+        lock = stripe.lock
+        try:
+            if not lock.acquire(False):
+                self._acquire(lock)
+        except BaseException:
+            with suppress(RuntimeError):  # it was not taken
+                lock.release()
+            raise
+        stripe.depth += 1
+        try:
+            # A handler keeps the descriptor of the one it has interrupted.
+            if stripe.generation != self._tree.generation and (
+                stripe.depth == 1 or stripe.descriptor < 0
+            ):
+                self._reopen(stripe)
+            try:
+                fcntl.flock(stripe.descriptor, _TAKE)
+            except BlockingIOError:
+                self._wait(stripe.descriptor)
+            answer = function(first, second, third, fourth)
+        finally:
+            if lock is stripe.lock:  # else it was taken before a fork, and is the parent's
+                stripe.depth -= 1
+                try:
+                    if not stripe.depth and stripe.descriptor >= 0:
+                        fcntl.flock(stripe.descriptor, fcntl.LOCK_UN)
+                finally:
+                    lock.release()  # also when Ctrl-C comes just now
+        return answer
+
+    def run_both(
+        self,
+        one: str,
+        other: str,
+        function: Callable[[A, B, C, D], T],
+        first: A,
+        second: B,
+        third: C,
+        fourth: D,
+    ) -> T:
+        """The same under the locks of two keys, which may be one lock."""
         # One order for all, so that two who want the same two do not wait for each other.
-        return _Several([self.hold(keys[number]) for number in sorted(keys)])
+        outer, inner = sorted((one, other), key=_stripe_of)
+        within = partial(self.run, inner, function)
+        return self.run(outer, within, first, second, third, fourth)
 
     def close(self) -> None:
         """Close the descriptors; they are opened again when needed."""
@@ -66,16 +133,20 @@ class KeyLocks:
         for stripe in self._stripes:
             stripe.forked()
 
-    def open(self, number: int) -> int:
-        """Open a lock file; answer the descriptor."""
+    def _reopen(self, stripe: _Stripe) -> None:
+        opened = self._open(stripe.number)
+        # Read after the opening, which may have made the workspace and its lock files again.
+        stripe.replace(opened, self._tree.generation)
+
+    def _open(self, number: int) -> int:
         try:
             return os.open(f"{number:02x}", _OPEN, 0o600, dir_fd=self._tree.workspace().locks)
         except FileNotFoundError:
             if not self._tree.renew_workspace():
                 raise
-        return self.open(number)
+        return self._open(number)
 
-    def wait(self, descriptor: int) -> None:
+    def _wait(self, descriptor: int) -> None:
         """Take a lock that another process has."""
         give_up = time.monotonic() + self._patience
         pause = _FIRST_PAUSE
@@ -85,18 +156,17 @@ class KeyLocks:
                 fcntl.flock(descriptor, _TAKE)
             except BlockingIOError:
                 if time.monotonic() >= give_up:
-                    raise self.impatient() from None
+                    raise self._impatient() from None
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 return
 
-    def acquire(self, lock: threading.RLock) -> None:
+    def _acquire(self, lock: threading.RLock) -> None:
         """Take a lock that another thread has."""
         if not lock.acquire(timeout=self._patience):
-            raise self.impatient()
+            raise self._impatient()
 
-    def impatient(self) -> Timeout:
-        """The error of somebody who has waited long enough."""
+    def _impatient(self) -> Timeout:
         return Timeout(
             f"another writer has held a lock of {self._tree.path} for {self._patience:g} s "
             "(the setting lock_timeout); is a process stopped there?"
@@ -106,136 +176,36 @@ class KeyLocks:
 class _Stripe:
     """One of the locks: what the threads of this process share of it."""
 
-    __slots__ = ("_number", "depth", "descriptor", "generation", "lock", "locks", "tree")
+    __slots__ = ("depth", "descriptor", "generation", "lock", "number")
 
-    def __init__(self, locks: KeyLocks, tree: Tree, number: int) -> None:
-        self.locks = locks
-        self.tree = tree
-        self._number = number
+    def __init__(self, number: int) -> None:
+        self.number = number
         # A signal handler may write while the thread that it interrupts has the lock.
         self.lock = threading.RLock()
         self.depth = 0  # how many have it: a thread, and handlers that interrupted it
         self.descriptor = -1
         self.generation = -1
 
-    def reopen(self) -> None:
-        opened = self.locks.open(self._number)
-        # Read after the opening, which may have made the workspace and its lock files again.
-        self._replace(opened, self.tree.generation)
-
     def close(self) -> None:
         with self.lock:
             if not self.depth:  # else a handler closes what it has interrupted
-                self._replace(-1, -1)
+                self.replace(-1, -1)
 
     def forked(self) -> None:
         # Closed and not unlocked, which would unlock it for the parent.
         self.lock = threading.RLock()
         self.depth = 0
-        self._replace(-1, -1)
+        self.replace(-1, -1)
 
-    def _replace(self, descriptor: int, generation: int) -> None:
+    def replace(self, descriptor: int, generation: int) -> None:
         old, self.descriptor = self.descriptor, descriptor
         self.generation = generation
         if old >= 0:
             os.close(old)
 
 
-class _Use:
-    """One use of a lock, of which `stripe` is set right after it is made: `__init__` is felt here.
-
-    Ctrl-C and signal handlers come between two instructions: after a call, and where a function
-    begins. So what is counted is counted where there is neither between the call and the counting.
-    """
-
-    __slots__ = ("_lock", "stripe")
-
-    stripe: _Stripe
-    _lock: threading.RLock | None
-
-    def __enter__(self) -> None:
-        stripe = self.stripe
-        lock = stripe.lock
-        try:
-            if not lock.acquire(False):
-                stripe.locks.acquire(lock)
-        except BaseException:
-            with suppress(RuntimeError):  # it was not taken
-                lock.release()
-            raise
-        stripe.depth += 1
-        self._lock = lock
-        try:
-            # A handler keeps the descriptor of the one it has interrupted.
-            if stripe.generation != stripe.tree.generation and (
-                stripe.depth == 1 or stripe.descriptor < 0
-            ):
-                stripe.reopen()
-            try:
-                fcntl.flock(stripe.descriptor, _TAKE)
-            except BlockingIOError:
-                stripe.locks.wait(stripe.descriptor)
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        lock, self._lock = self._lock, None
-        self.__class__ = _Use
-        stripe = self.stripe
-        if lock is not stripe.lock:
-            return  # never taken, or taken before a fork, and then it is the parent's
-        stripe.depth -= 1
-        try:
-            if not stripe.depth and stripe.descriptor >= 0:
-                fcntl.flock(stripe.descriptor, fcntl.LOCK_UN)
-        finally:
-            lock.release()  # also when Ctrl-C comes just now
-
-
-class _Hold(_Use):
-    """A use that gives the lock back also when Ctrl-C comes where `__exit__` begins.
-
-    Python drops an exception in `__del__`, and with it a Ctrl-C that comes where that begins. So
-    a use that has ended is of the other class, and has none.
-    """
-
-    __slots__ = ()
-
-    def __del__(self) -> None:
-        if getattr(self, "_lock", None) is not None:  # Ctrl-C may come before it is entered
-            self.__exit__(None, None, None)
-
-
-class _Several:
-    __slots__ = ("_held", "_holds")
-
-    def __init__(self, holds: Sequence[_Hold]) -> None:
-        self._holds = holds
-        self._held: list[_Hold] = []
-
-    def __enter__(self) -> None:
-        try:
-            for hold in self._holds:
-                hold.__enter__()
-                self._held.append(hold)
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        while self._held:
-            self._held.pop().__exit__(kind, error, traceback)
+def _stripe_of(key: str) -> int:
+    return crc32(key.encode()) % _STRIPES
 
 
 _all_locks: weakref.WeakSet[KeyLocks] = weakref.WeakSet()
