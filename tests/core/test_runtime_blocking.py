@@ -506,7 +506,10 @@ def test_an_error_ends_the_map(workers: int) -> None:
     answers: list[int] = []
     with pytest.raises(NotFound):
         answers.extend(drive_iterator(runtime.map(work, range(10_000), workers)))
-    assert answers == [0, 1, 2, 3, 4]
+    if workers == 1:
+        assert answers == [0, 1, 2, 3, 4]
+    else:  # those that were beside the one that failed were stopped on its account
+        assert answers in ([], [0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4])
     assert len(begun) < 100
     assert working_threads() == []
 

@@ -150,6 +150,18 @@ def test_the_zone_of_this_machine_has_no_name_elsewhere() -> None:
     assert named(moment).tzinfo == ZoneInfo("UTC")
 
 
+def test_a_machine_without_zones_has_those_of_the_package() -> None:
+    script = "from holdall.haystack.zones import zone; print(zone('Central'), zone('Brazil/West'))"
+    answer = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONTZPATH": ""},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert answer.stdout == "US/Central Brazil/West\n"
+
+
 def test_what_a_name_means_does_not_hang_on_the_order_of_hashes() -> None:
     script = (
         "from holdall.haystack import zones; print(sorted(zones._by_city().items()))"  # every one

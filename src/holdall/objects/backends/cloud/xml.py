@@ -70,8 +70,7 @@ def azure_listing(body: bytes) -> Listing:
         if entry.tag == "BlobPrefix":
             folders.append(_azure_name(entry))
         elif entry.tag == "Blob":
-            properties = entry.find("Properties")
-            values = {child.tag: child.text for child in properties or ()}
+            values = {child.tag: child.text for child in entry.iterfind("Properties/*")}
             found.append(
                 Known(
                     _azure_name(entry),
