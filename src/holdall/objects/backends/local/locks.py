@@ -8,7 +8,6 @@ import random
 import threading
 import time
 import weakref
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from zlib import crc32
@@ -47,7 +46,7 @@ class KeyLocks:
     def __init__(self, tree: Tree, patience: float) -> None:
         self._tree = tree
         self._patience = patience
-        self._stripes = tuple(_Stripe(number) for number in range(_STRIPES))
+        self._stripes = _new_stripes()
         _all_locks.add(self)
 
     def run(
@@ -63,7 +62,8 @@ class KeyLocks:
 
         Ctrl-C and signal handlers come between two instructions: after a call, and where a
         function begins. So the lock is taken and given back in one function, around a call, and
-        what is counted is counted where neither is between the call and the counting.
+        what is counted is counted where neither is between the call and the counting. In a child
+        that a handler forks meanwhile this goes on by itself, and leaves the parent's lock alone.
 
         Args:
             key: Which lock.
@@ -78,13 +78,16 @@ class KeyLocks:
         """
         stripe = self._stripes[crc32(key.encode()) % _STRIPES]
         lock = stripe.lock
-        try:
-            if not lock.acquire(False):
-                self._acquire(lock)
+        try:  # as `_take`, whose call would be felt
+            taken = lock.acquire(False) or lock.acquire(True, self._patience)
         except BaseException:
-            with suppress(RuntimeError):  # it was not taken
+            try:  # noqa: SIM105 - a second signal comes where `suppress` begins
                 lock.release()
+            except RuntimeError:
+                pass  # it was not taken
             raise
+        if not taken:
+            raise self._impatient()
         stripe.depth += 1
         try:
             # A handler keeps the descriptor of the one it has interrupted.
@@ -94,17 +97,16 @@ class KeyLocks:
                 self._reopen(stripe)
             try:
                 fcntl.flock(stripe.descriptor, _TAKE)
-            except BlockingIOError:
-                self._wait(stripe.descriptor)
+            except (BlockingIOError, ValueError):  # there is no descriptor in a new child
+                self._wait(stripe)
             answer = function(first, second, third, fourth)
         finally:
-            if lock is stripe.lock:  # else it was taken before a fork, and is the parent's
-                stripe.depth -= 1
-                try:
-                    if not stripe.depth and stripe.descriptor >= 0:
-                        fcntl.flock(stripe.descriptor, fcntl.LOCK_UN)
-                finally:
-                    lock.release()  # also when Ctrl-C comes just now
+            stripe.depth -= 1
+            try:
+                if not stripe.depth and stripe.descriptor >= 0:
+                    fcntl.flock(stripe.descriptor, fcntl.LOCK_UN)
+            finally:
+                lock.release()  # also when Ctrl-C comes just now
         return answer
 
     def run_both(
@@ -126,17 +128,35 @@ class KeyLocks:
     def close(self) -> None:
         """Close the descriptors; they are opened again when needed."""
         for stripe in self._stripes:
-            stripe.close()
+            # A thread that has it may wait for something that a handler, which closes the store,
+            # has interrupted. That one's is closed when it is opened anew, or with the store.
+            if _take(stripe.lock, self._patience):
+                try:
+                    if not stripe.depth:  # else a handler closes what it has interrupted
+                        stripe.drop()
+                finally:
+                    stripe.lock.release()
 
     def forked(self) -> None:
         """Go on in a forked child, where nobody has a lock."""
-        for stripe in self._stripes:
-            stripe.forked()
+        # Who has one goes on with the old ones, which have no part in the parent's any more.
+        old, self._stripes = self._stripes, _new_stripes()
+        for stripe in old:
+            stripe.drop()
 
     def _reopen(self, stripe: _Stripe) -> None:
+        # Read before the opening: when the workspace is made again just then, the next one who
+        # takes the lock opens it anew.
+        stripes, generation = self._stripes, self._tree.generation
         opened = self._open(stripe.number)
-        # Read after the opening, which may have made the workspace and its lock files again.
-        stripe.replace(opened, self._tree.generation)
+        if stripes is not self._stripes:
+            # A handler forked, and this is its parent's open file: a lock of it would be shared.
+            os.close(opened)
+            self._reopen(stripe)
+            return
+        old, stripe.descriptor, stripe.generation = stripe.descriptor, opened, generation
+        if old >= 0:
+            os.close(old)
 
     def _open(self, number: int) -> int:
         try:
@@ -146,25 +166,22 @@ class KeyLocks:
                 raise
         return self._open(number)
 
-    def _wait(self, descriptor: int) -> None:
+    def _wait(self, stripe: _Stripe) -> None:
         """Take a lock that another process has."""
         give_up = time.monotonic() + self._patience
         pause = _FIRST_PAUSE
         while True:
             time.sleep(pause * random.random())
+            if stripe.descriptor < 0:  # a handler forked, and this is the child
+                self._reopen(stripe)
             try:
-                fcntl.flock(descriptor, _TAKE)
-            except BlockingIOError:
+                fcntl.flock(stripe.descriptor, _TAKE)
+            except (BlockingIOError, ValueError):
                 if time.monotonic() >= give_up:
                     raise self._impatient() from None
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 return
-
-    def _acquire(self, lock: threading.RLock) -> None:
-        """Take a lock that another thread has."""
-        if not lock.acquire(timeout=self._patience):
-            raise self._impatient()
 
     def _impatient(self) -> Timeout:
         return Timeout(
@@ -186,22 +203,28 @@ class _Stripe:
         self.descriptor = -1
         self.generation = -1
 
-    def close(self) -> None:
-        with self.lock:
-            if not self.depth:  # else a handler closes what it has interrupted
-                self.replace(-1, -1)
-
-    def forked(self) -> None:
-        # Closed and not unlocked, which would unlock it for the parent.
-        self.lock = threading.RLock()
-        self.depth = 0
-        self.replace(-1, -1)
-
-    def replace(self, descriptor: int, generation: int) -> None:
-        old, self.descriptor = self.descriptor, descriptor
-        self.generation = generation
+    def drop(self) -> None:
+        """Close the descriptor, without unlocking: in a child that would unlock the parent's."""
+        old, self.descriptor, self.generation = self.descriptor, -1, -1
         if old >= 0:
             os.close(old)
+
+
+def _new_stripes() -> tuple[_Stripe, ...]:
+    return tuple(_Stripe(number) for number in range(_STRIPES))
+
+
+def _take(lock: threading.RLock, patience: float) -> bool:
+    """Take a lock between threads, or give up after so many seconds."""
+    try:
+        taken = lock.acquire(True, patience)
+    except BaseException:
+        try:  # noqa: SIM105 - a second signal comes where `suppress` begins
+            lock.release()
+        except RuntimeError:
+            pass  # it was not taken
+        raise
+    return taken
 
 
 def _stripe_of(key: str) -> int:
