@@ -24,6 +24,9 @@ from holdall.server import ServerConfig, create_fastapi_app
 from server.asking import building, users
 from server.listening import listening
 
+# phable closes no answer that is an error, which Python 3.14 tells.
+pytestmark = pytest.mark.filterwarnings("ignore:Implicitly cleaning up <HTTPError:ResourceWarning")
+
 # Its stub does not know this module.
 RustClient: Any = importlib.import_module("rusty_haystack.client").HaystackClient
 PASSWORD = "correct horse"

@@ -92,7 +92,6 @@ def test_load_is_asked_over_http(talk: Talking) -> None:
         ("[]", "the batch has 0 requests"),
         ("[7]", "Expected `object`"),
         ("[" * 100_000, "neither a request nor"),
-        ('{"id":1,"op":"read","grid":' + "[" * 100_000 + "]" * 100_000 + "}", "recursion"),
         ('{"id":"\\ud800","op":"about"}', "malformed"),
         ('{"id":1.5,"op":"about"}', "whole number"),
         ('{"id":true,"op":"about"}', "whole number"),
@@ -108,6 +107,13 @@ def test_what_is_no_request_is_told_so_and_ends_nothing(
     talk: Talking, message: str, said: str
 ) -> None:
     assert said in wrong(talk, message)
+    assert not talk.grid("about").is_error
+
+
+def test_a_grid_that_is_nested_without_end_is_refused(talk: Talking) -> None:
+    answer = wrong(talk, '{"id":1,"op":"read","grid":' + "[" * 100_000 + "]" * 100_000 + "}")
+    # Whose limit comes first, that of the JSON library or ours, hangs on the Python.
+    assert "recursion" in answer or "deeper in one another" in answer
     assert not talk.grid("about").is_error
 
 
