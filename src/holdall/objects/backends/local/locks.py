@@ -76,9 +76,10 @@ class KeyLocks:
         Raises:
             Timeout: Another thread or process has had it for longer than `patience`.
         """
+        # Here and below as `_stripe_of` and `_take` do it, whose calls would be felt.
         stripe = self._stripes[crc32(key.encode()) % _STRIPES]
         lock = stripe.lock
-        try:  # as `_take`, whose call would be felt
+        try:
             taken = lock.acquire(False) or lock.acquire(True, self._patience)
         except BaseException:
             try:  # noqa: SIM105 - a second signal comes where `suppress` begins
