@@ -223,6 +223,31 @@ def test_another_server_on_the_port_is_not_taken_for_ours(
         assert server.running.port == ports[1]
 
 
+@on_linux
+def test_another_on_the_port_is_asked_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server((HOST, 0)) as other:
+        other.setblocking(False)
+        ports = [other.getsockname()[1], process.free_port()]
+        tried = iter(ports)
+        monkeypatch.setattr(process, "free_port", lambda: next(tried))
+        with caches.redis(tmp_path) as server:
+            assert server.running.port == ports[1]
+        with pytest.raises(BlockingIOError):
+            other.accept()
+
+
+@on_linux
+def test_a_port_of_a_server_is_none_that_the_system_gives_away() -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    if first < 32_768:
+        pytest.skip(f"here the system gives away ports from {first} on")
+    ports = {process.free_port() for _ in range(20)}
+    assert len(ports) > 1
+    assert max(ports) < first
+
+
 def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOLDALL_REQUIRE_SERVERS", raising=False)
     monkeypatch.setattr(commands, "SERVERS", tmp_path)

@@ -1,12 +1,13 @@
 """Starting a server on a free port, waiting until it answers, and stopping it."""
 
 import os
+import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ _SECONDS_TO_STOP = 5
 # Another process may take the free port before the server does.
 _ATTEMPTS = 3
 _LISTEN = "0A"
+# Below those that Linux and macOS give to connections and to whoever binds port 0: between two
+# servers on one port, or where a test wants nobody to listen, the system gives it to no one else.
+_PORTS = range(20_000, 32_768)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +93,14 @@ def running(
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nothing listens."""
-    with socket.create_server((HOST, 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 on which nothing listens, and that the system gives to nobody."""
+    # A generator that tests may seed would give two of them the same ports.
+    chance = random.SystemRandom()
+    for _ in _PORTS:
+        port = chance.choice(_PORTS)
+        with suppress(OSError), socket.create_server((HOST, port)):
+            return port
+    raise OSError(f"no free port of {HOST} was found from {_PORTS.start} to {_PORTS.stop - 1}")
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -108,7 +116,8 @@ def _wait_until(
 ) -> bool:
     while time.monotonic() < end and process.poll() is None:
         try:
-            if answers(port) and _is_its_own(process, port):
+            # Who took the port before it may be a test that counts what it is asked.
+            if _is_its_own(process, port) and answers(port):
                 return True
         except OSError:
             pass
@@ -117,7 +126,7 @@ def _wait_until(
 
 
 def _is_its_own(process: "subprocess.Popen[bytes]", port: int) -> bool:
-    """Whether this process answers, and not another that took the port before it."""
+    """Whether this process listens there, and not another that took the port before it."""
     if sys.platform != "linux":
         return process.poll() is None
     return (HOST, port) in listening(process.pid)

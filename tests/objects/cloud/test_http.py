@@ -25,6 +25,7 @@ import holdall
 from holdall.core.errors import HoldallError, InvalidConfig, LimitExceeded, Timeout, Unavailable
 from holdall.objects.backends.cloud.http import Http
 from servers import require_server
+from serving.process import free_port
 
 _SIGNED = "sv=1&sig=hunter2-signature"
 _SECOND = timedelta(seconds=1)
@@ -250,12 +251,6 @@ def test_the_size_of_an_object_is_not_the_size_of_its_head(server: Server, http:
 # What goes wrong
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
-
-
 def _fails(http: Http, url: str, kind: type[HoldallError]) -> HoldallError:
     with pytest.raises(kind) as caught:
         http.send("GET", f"{url}/a?{_SIGNED}", {})
@@ -264,7 +259,7 @@ def _fails(http: Http, url: str, kind: type[HoldallError]) -> HoldallError:
 
 
 def test_nobody_listening_is_named_with_host_and_port(http: Http) -> None:
-    port = _free_port()
+    port = free_port()
     error = _fails(http, f"http://me:hunter2@127.0.0.1:{port}", Unavailable)
     assert error.message == f"no connection to 127.0.0.1:{port} could be made"
     assert (error.transient, error.uncertain) == (True, False)
