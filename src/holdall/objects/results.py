@@ -32,6 +32,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
             through too, and pages may be empty.
         unique_etags: Every write changes the etag. Otherwise equal bytes may have equal etags, so
             that a condition holds although an object was replaced by an equal one.
+        atomic_moves: A move is one step. Otherwise it is a copy and a deletion, and one that fails
+            since the source has gone or changed leaves the copy at its target.
         metadata: The user's metadata is kept.
         tags: Tags are kept.
         content_type: The content type is kept.
@@ -53,6 +55,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     conditional: bool = True
     seeks: bool = True
     unique_etags: bool = True
+    atomic_moves: bool = True
     metadata: bool = True
     tags: bool = True
     content_type: bool = True

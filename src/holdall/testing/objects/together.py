@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from holdall.core.errors import HoldallError
 from holdall.testing.objects.asking import in_byte_order, keys_of, needs
 from holdall.testing.objects.faces import Facts
 
@@ -141,4 +142,26 @@ class TogetherFacts(Facts):
 
         moved = await self.together([partial(move, target) for target in ("b", "c", "d")])
         assert moved.count(True) == 1
-        assert await keys_of(store) == ["bcd"[moved.index(True)]]
+        target = "bcd"[moved.index(True)]
+        assert await store.read(target) == b"data"
+        if store.capabilities.atomic_moves:
+            assert await keys_of(store) == [target]
+        else:
+            assert not await store.exists("a")
+
+    async def test_two_moves_of_one_object_to_one_place_lose_nothing(
+        self, store: AsyncDataStore
+    ) -> None:
+        await store.write("a", b"data")
+
+        async def move(place: AsyncDataStore) -> bool:
+            try:
+                await place.move("a", "b")
+            except HoldallError:  # a service may break off a copy whose source goes meanwhile
+                return False
+            return True
+
+        moved = await self.together([partial(move, store), partial(move, self.another())])
+        assert True in moved
+        assert await store.read("b") == b"data"
+        assert await keys_of(store) == ["b"]

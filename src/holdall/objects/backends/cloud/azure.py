@@ -52,6 +52,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 CAPABILITIES = Capabilities(
     remote=True,
+    atomic_moves=False,
     seeks=False,  # the service's listing can only go on from a token of its own
     storage_class=True,
     sign=True,
@@ -232,7 +233,7 @@ class AzureService(Service):
             self.head(ref)  # says that there is none, which the service calls a failed condition
             raise
 
-    def copy(self, source: Known, from_ref: Reference, to_ref: Reference, create: bool) -> None:
+    def copy(self, source: Known, from_ref: Reference, to_ref: Reference, create: bool) -> str:
         headers = {"x-ms-source-if-match": f'"{source.etag}"'}
         if source.storage_class is not None:
             headers["x-ms-access-tier"] = source.storage_class
@@ -241,7 +242,8 @@ class AzureService(Service):
             headers["x-ms-tags"] = self._requests.form(tags)
         if create:
             headers["if-none-match"] = "*"
-        self._copy(source.key, to_ref, headers, Asked(from_ref, create, not create, writes=create))
+        asked = Asked(from_ref, create, not create, writes=create)
+        return self._copy(source.key, to_ref, headers, asked)
 
     def _copy(self, key: str, to_ref: Reference, headers: dict[str, str], asked: Asked) -> str:
         """Copy a blob, and wait until the service has done it; answer the new etag."""

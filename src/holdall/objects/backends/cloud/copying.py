@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdall.core.errors import AlreadyExists, NotFound, PreconditionFailed
+from msgspec import structs
+
+from holdall.core.errors import AlreadyExists, HoldallError, NotFound, PreconditionFailed
 from holdall.objects.integrity import check_conditions
 
 if TYPE_CHECKING:
@@ -29,28 +31,28 @@ async def copy(
         return meta
     if create:
         await container.run(service.check_conditional, container.root)
-    known = await _copy(container, source, target, options, create)
-    meta = container.described(await container.run(service.head, target))
+    known, etag = await _copy(container, source, target, options, create)
     if options.move:
         try:
             await container.run(service.delete_same, source, known.etag)
-        except (NotFound, PreconditionFailed):
-            # Somebody else has moved, deleted or replaced it meanwhile: this move did not happen.
-            await _take_back(container, target, meta)
+        except (NotFound, PreconditionFailed) as error:
+            # Nor is the copy removed: who moved the source to the same target relies on it.
+            error.add_note(f"a copy of what {source} was is at {target}")
             raise
-    return meta
+    made = structs.replace(known, key=target.key, etag=etag)
+    return container.described(await _now(container, target, made, options.move))
 
 
 async def _copy(
     container: Container, source: Reference, target: Reference, options: CopyOptions, create: bool
-) -> Known:
-    """Copy one state of the source, and answer which."""
+) -> tuple[Known, str]:
+    """Copy one state of the source; answer which, and the etag of the copy."""
     races = 0
     while True:
         known = await container.run(container.service.head, source)
         check_conditions(known.etag, options.if_match, None, source)
         try:
-            await container.run(container.service.copy, known, source, target, create)
+            etag = await container.run(container.service.copy, known, source, target, create)
         except AlreadyExists:
             raise
         except PreconditionFailed:
@@ -58,11 +60,17 @@ async def _copy(
             if options.if_match is not None or races == _MOST_RACES:
                 raise
         else:
-            return known
+            return known, etag
 
 
-async def _take_back(container: Container, target: Reference, meta: ObjectMeta) -> None:
+async def _now(container: Container, target: Reference, made: Known, moved: bool) -> Known:
+    """What the service knows of the copy; what was made where somebody has replaced it since."""
     try:
-        await container.run(container.service.delete_same, target, meta.etag or "")
-    except (NotFound, PreconditionFailed):
-        return  # it was replaced by yet another writer, and is theirs
+        known = await container.run(container.service.head, target)
+    except NotFound:
+        return made
+    except HoldallError:
+        if not moved:
+            raise
+        return made  # the source is gone: whoever tried again would find none
+    return known if made.etag in {"", known.etag} else made

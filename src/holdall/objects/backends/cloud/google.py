@@ -43,6 +43,7 @@ _TAGS = "holdall-tags"
 
 CAPABILITIES = Capabilities(
     remote=True,
+    atomic_moves=False,
     storage_class=True,
     sign=True,
     resume="multipart",
@@ -71,6 +72,7 @@ class _Items(Struct, rename="camel"):
 class _Rewritten(Struct, rename="camel"):
     done: bool
     rewrite_token: str | None = None
+    resource: _Item | None = None  # once it is done
 
 
 _item = msgspec.json.Decoder(_Item).decode
@@ -238,7 +240,7 @@ class GoogleService(Service):
         query = {"ifGenerationMatch": _generation(etag)}
         self._requests.send("DELETE", self._path(ref.key), Asked(ref, writes=True), query)
 
-    def copy(self, source: Known, from_ref: Reference, to_ref: Reference, create: bool) -> None:
+    def copy(self, source: Known, from_ref: Reference, to_ref: Reference, create: bool) -> str:
         described: dict[str, Any] = {"metadata": source.metadata}
         if source.content_type is not None:
             described["contentType"] = source.content_type
@@ -256,7 +258,7 @@ class GoogleService(Service):
         while True:  # a large object takes several requests, each going on where one ended
             answer = _rewritten(self._requests.send("POST", path, asked, query, headers, body).body)
             if answer.done or answer.rewrite_token is None:
-                return
+                return answer.resource.generation if answer.resource else ""
             query["rewriteToken"] = answer.rewrite_token
 
     def _check_absent(self, ref: Reference, asked: Asked) -> None:

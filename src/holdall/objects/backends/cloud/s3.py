@@ -56,6 +56,7 @@ _HEADERS = {
 CAPABILITIES = Capabilities(
     remote=True,
     unique_etags=False,
+    atomic_moves=False,
     storage_class=True,
     sign=True,
     resume="multipart",
@@ -236,12 +237,11 @@ class S3Service(Service):
         headers = {"if-match": f'"{etag}"'}
         self._send("DELETE", ref, Asked(ref, writes=True), {}, headers)
 
-    def copy(self, source: Known, from_ref: Reference, to_ref: Reference, create: bool) -> None:
+    def copy(self, source: Known, from_ref: Reference, to_ref: Reference, create: bool) -> str:
         # Servers ignore conditions on the target of a copy, and keep them when parts are made
         # an object.
         if create or source.size > _COPY_BYTES:
-            self._copy_parts(source, from_ref, to_ref, create)
-            return
+            return self._copy_parts(source, from_ref, to_ref, create)
         headers = {
             "x-amz-copy-source": self._requests.source(from_ref.key),
             "x-amz-copy-source-if-match": f'"{source.etag}"',
@@ -250,11 +250,12 @@ class S3Service(Service):
         if source.storage_class is not None:
             headers["x-amz-storage-class"] = source.storage_class
         asked = Asked(from_ref, conditional=True)
-        self._result(self._send("PUT", to_ref, asked, {}, headers), asked)
+        answer = self._result(self._send("PUT", to_ref, asked, {}, headers), asked)
+        return xml.text(answer, "ETag").strip('"')
 
     def _copy_parts(
         self, source: Known, from_ref: Reference, to_ref: Reference, create: bool
-    ) -> None:
+    ) -> str:
         headers = {_META + name: value for name, value in source.metadata.items()}
         if source.content_type is not None:
             headers["content-type"] = source.content_type
@@ -275,7 +276,7 @@ class S3Service(Service):
         try:
             with ThreadPoolExecutor(_COPIES_AT_ONCE, thread_name_prefix="holdall-copy") as pool:
                 parts = list(pool.map(part, spans))
-            self.finish(to_ref, session, parts, _CREATE if create else WRITE)
+            return self.finish(to_ref, session, parts, _CREATE if create else WRITE)
         except BaseException:
             self.drop(to_ref, session)
             raise

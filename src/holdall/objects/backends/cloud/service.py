@@ -189,10 +189,11 @@ class Service(ABC):
         """Delete an object if it is still this one."""
 
     @abstractmethod
-    def copy(self, source: Known, from_ref: Reference, to_ref: Reference, create: bool) -> None:
-        """Copy an object, if it is still this one, with all that is kept with it.
+    def copy(self, source: Known, from_ref: Reference, to_ref: Reference, create: bool) -> str:
+        """Copy an object, if it is still this one, with all that is kept with it; answer its etag.
 
-        The bytes stay in the service. As many requests as that takes.
+        The bytes stay in the service. As many requests as that takes. The etag is empty where a
+        server does not say it.
         """
 
     @abstractmethod
