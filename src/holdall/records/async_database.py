@@ -310,9 +310,10 @@ class AsyncDatabase:
     async def _rows(self, query: Query, size: int) -> AsyncIterator[Stored]:
         """Go through the rows that a query means, without limit and offset."""
         last: tuple[Any, ...] | None = None
-        seen = grouping.Seen(query.unique)
+        seen, whole = grouping.Seen(query.unique), object()
         while True:
-            rows = await self._store.find(Found(query.predicate, query.sorts, last, 0, size))
+            found = Found(query.predicate, query.sorts, last, 0, size, whole)
+            rows = await self._store.find(found)
             if rows:
                 last = after(query, rows[-1])
             for row in rows:

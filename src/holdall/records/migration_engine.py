@@ -105,9 +105,10 @@ class Migration:
 
     async def _batches(self) -> AsyncGenerator[list[_Item], None]:
         last: tuple[Any, ...] | None = None
-        size = self._options.batch
+        size, whole = self._options.batch, object()
         while True:
-            rows = await self._source.find(Found(self._options.predicate, (), last, 0, size))
+            found = Found(self._options.predicate, (), last, 0, size, whole)
+            rows = await self._source.find(found)
             if last is None and rows:
                 await self._check_first(rows[0])
             if rows:

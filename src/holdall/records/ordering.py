@@ -34,7 +34,8 @@ class _Last:
     def __lt__(self, other: _Last) -> bool:
         return bool(other.place < self.place)
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return hash((_Last, self.place))
 
 
 def position_of(

@@ -89,6 +89,9 @@ class Found(Struct, frozen=True):
             the id; `ABSENT` stands for one it does not have. None begins at the first.
         skip: How many to leave out first.
         size: How many at most; None for all.
+        whole: The same object in all calls that go through one search from its beginning to its
+            end: what is written after the first call may show in the later ones or not. None for
+            a call that stands by itself.
     """
 
     predicate: Node = ALL
@@ -96,6 +99,7 @@ class Found(Struct, frozen=True):
     after: tuple[Any, ...] | None = None
     skip: int = 0
     size: int | None = None
+    whole: object | None = None
 
 
 Outcome: TypeAlias = Written | HoldallError

@@ -43,18 +43,29 @@ class Watched(Layer):
         return answer
 
 
+class Untold(Watched):
+    """Tells no digest of pages that begin with a `b`, as where a key cannot be told apart."""
+
+    async def around(self, call: Call[Any], send: Send[Any]) -> Any:
+        answer = await super().around(call, send)
+        if call.operation == "list" and answer.objects and answer.objects[0].key[0] == "b":
+            return structs.replace(answer, digest=b"")
+        return answer
+
+
 class Searches:
     """A process whose listings are watched."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, kind: type[Watched] = Watched) -> None:
         self._place = place
+        self._kind = kind
         self._watched: list[Watched] = []
         self.db = place.open(around=self._around).db
         self.search()
         self.search()
 
     def _around(self, store: Any) -> Watched:
-        self._watched.append(Watched(store))
+        self._watched.append(self._kind(store))
         return self._watched[-1]
 
     def search(self) -> tuple[int, int]:
@@ -123,6 +134,16 @@ def test_ranges_that_grew_apart_are_chosen_anew(place: Place, far: None) -> None
     searches.search()
     # Where they begin now, pages end where they ended before.
     assert searches.search()[0] == 0
+
+
+def test_what_was_deleted_of_pages_that_are_not_told_apart_is_gone(place: Place, far: None) -> None:
+    ids = [f"{letter}{at}" for letter in "abc" for at in range(FAR_PAGE)]
+    place.open().db.batch_create([Record({"half": 2}, id=id_) for id_ in ids])
+    searches = Searches(place, Untold)
+    assert searches.search() == (1, 2)
+    place.open().db.batch_delete(ids[FAR_PAGE : 2 * FAR_PAGE])
+    searches.search()
+    assert searches.search() == (0, 2)
 
 
 def test_few_records_are_left_out_too(place: Place) -> None:

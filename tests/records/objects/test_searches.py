@@ -176,6 +176,67 @@ def test_a_page_asked_for_again_is_the_same(place: Place) -> None:
     assert other.page(_EVEN, first.token, 4).records == db.page(_EVEN, first.token, 4).records
 
 
+def test_what_is_moved_behind_a_stream_takes_nothing_along(place: Place) -> None:
+    place.fill(30)
+    db = place.open().db
+    stream = db.stream_read(Query().sort("number"), size=5)
+    ids = [next(stream).id for _ in range(7)]
+    db.patch("0014", {"number": 1000})  # the last record of the next part
+    ids += [next(stream).id for _ in range(6)]
+    for at in range(9):  # as many searches as make the stream's own place forgotten
+        next(db.stream_read(Query().filter("number", ">=", at), size=1))
+    ids += [record.id for record in stream]
+    assert [id_ for id_ in ids if id_ != "0014"] == [f"{at:04}" for at in range(30) if at != 14]
+
+
+@pytest.mark.parametrize("value", [1000, -1])
+def test_what_is_moved_while_a_page_is_made_takes_nothing_along(place: Place, value: int) -> None:
+    place.fill(30)
+    writer, reads = place.open().db, [0]
+
+    def script(call: Call[object]) -> Fault | None:
+        reads[0] += call.operation == "get"
+        if reads[0] == 30 + 30 + 1:  # behind those that put the second page in order
+            reads[0] += 1
+            writer.patch("0009", {"number": value})
+        return None
+
+    db = place.open(script, memory=0, snapshot=False, max_workers=1).db
+    pages: list[list[str | None]] = []
+    token: str | None = None
+    while not pages or token is not None:
+        page = db.page(Query().sort("number"), token, size=5)
+        pages.append([record.id for record in page.records])
+        token = page.token
+    assert reads[0] > 60
+    ids = [id_ for page in pages for id_ in page if id_ != "0009"]
+    assert ids == [f"{at:04}" for at in range(30) if at != 9]
+
+
+@pytest.mark.parametrize("sorts", [[], ["number"]])
+def test_pages_begun_after_a_write_show_it(place: Place, sorts: list[str]) -> None:
+    place.fill(30)
+    reader, writer = place.open().db, place.open().db
+    query = Query()
+    for sort in sorts:
+        query = query.sort(sort)
+    reader.page(query, size=9)
+    next(reader.stream_read(query, size=10))
+    reader.search(query.limit(10))
+    writer.delete("0015")
+    writer.patch("0016", {"half": "new"})
+    writer.create(Record({"number": 16.5}, id="0016a"))
+    records: list[Record] = []
+    token: str | None = None
+    while not records or token is not None:
+        page = reader.page(query, token, size=10)
+        records += page.records
+        token = page.token
+    ids = [*(f"{at:04}" for at in range(30) if at != 15), "0016a"]
+    assert [record.id for record in records] == sorted(ids)
+    assert records[15].fields["half"] == "new"
+
+
 def test_many_searches_may_be_on_their_way(place: Place) -> None:
     place.fill(20)
     db = place.open().db

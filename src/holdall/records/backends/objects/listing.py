@@ -31,6 +31,7 @@ class Listing(Struct, frozen=True):
         bounds: The last keys of ranges that are listed at once; empty for one range.
         digest: Tells this listing apart from those of other records; empty for none.
         pages: What its pages held, of those that the store tells apart.
+        told: Whether it tells all of them apart.
         of_id: Says of an id whether it is among `ids`; None when all are.
     """
 
@@ -40,6 +41,7 @@ class Listing(Struct, frozen=True):
     bounds: tuple[str, ...] = ()
     digest: bytes = b""
     pages: Sequence[Seen] = ()
+    told: bool = True
 
 
 class Lister:
@@ -82,12 +84,13 @@ class Lister:
 
     def _listing(self, last: Listing, parts: Sequence[Part], pages: Sequence[Seen]) -> Listing:
         """What was listed: the last listing again, where nothing has changed since."""
-        if len(pages) == len(last.pages) and all(map(is_, pages, last.pages)):
+        if last.told and len(pages) == len(last.pages) and all(map(is_, pages, last.pages)):
             return last
         digest = ranges.digest_of(pages)
-        told = [page for page in pages if page.digest]
+        apart = [page for page in pages if page.digest]
+        told = len(apart) == len(pages)
         if digest == last.digest:
-            return replace(last, pages=told)
+            return replace(last, pages=apart, told=told)
         etags = ranges.etags_of(pages)
         bounds: tuple[str, ...] = ()
         if self._splits and len(etags) >= ranges.LEAST_SPLIT:
@@ -95,7 +98,7 @@ class Lister:
             bounds = tuple(part.last for part in parts if part.last is not None)
             if not ranges.are_even(parts):
                 bounds = ranges.bounds_of([page.end for page in pages if page.end])
-        return Listing(sorted(etags), etags, bounds=bounds, digest=digest, pages=told)
+        return Listing(sorted(etags), etags, bounds=bounds, digest=digest, pages=apart, told=told)
 
     async def _parts(self, last: Listing) -> Sequence[Part]:
         """List all records: the first page, and the others in ranges where these are known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from heapq import nsmallest
 from operator import itemgetter
@@ -87,7 +88,7 @@ class Searcher:
             rows = await self._first(walk.listing, found)
         else:
             if walk.order is None:
-                walk = Walk(walk.listing, await self._ordered(walk.listing, found))
+                walk = await self._ordered(walk.listing, found)
             rows, walk = await self._further(walk, found)
         await self._keep(walk.listing)
         if found.size is not None and len(rows) == found.size:
@@ -159,20 +160,29 @@ class Searcher:
         best.sort(key=itemgetter(0))
         return await self._access.runtime.call(rows_of, None, best[found.skip :])
 
-    async def _ordered(self, listing: Listing, found: Found) -> list[str]:
-        """The ids of what is meant and comes after a row, in order."""
+    async def _ordered(self, listing: Listing, found: Found) -> Walk:
+        """What is meant and comes after a row, in order."""
         last = None if found.after is None else after_row(found.sorts, found.after)
         positions: list[Position] = []
         async with closing(self._scanned(listing, Scan(found.predicate, found.sorts))) as some:
             async for places in some:
                 positions += [one for one, _ in places if last is None or one > last]
         positions.sort()
-        return [position[-1] for position in positions]
+        ids = [position[-1] for position in positions]
+        return Walk(listing, ids, array("q", map(hash, positions)))
 
     async def _further(self, walk: Walk, found: Found) -> tuple[list[Stored], Walk]:
         """The next rows in an order of ids, and what goes on behind them."""
         assert walk.order is not None
-        order, at, skip = walk.order, walk.at, found.skip
+        order, marks, at, skip = walk.order, walk.marks, walk.at, found.skip
+        etags, position = walk.listing.etags, position_of(found.sorts, reader)
+
+        def has_moved(row: Stored, place: int) -> bool:
+            """Whether it was written since; who went on behind it would pass over others."""
+            if marks is None or row.version == etags.get(row.id):
+                return False
+            return hash(position(row)) != marks[place]
+
         rows: list[Stored] = []
         wanted = len(order) if found.size is None else skip + found.size
         window = wanted if found.predicate == ALL else max(wanted, _LEAST_WINDOW)
@@ -184,7 +194,7 @@ class Searcher:
             """Take what is wanted; answer how many of them were gone through."""
             nonlocal skip
             for number, row in enumerate(chunk, 1):
-                if row is None:
+                if row is None or has_moved(row, at + number - 1):
                     continue
                 if skip:
                     skip -= 1
@@ -198,7 +208,7 @@ class Searcher:
         number = take(ahead)
         at += number
         if len(rows) == found.size:
-            return rows, Walk(walk.listing, order, at, ahead[number:])
+            return rows, Walk(walk.listing, order, marks, at, ahead[number:])
         while at < len(order):
             ids = order[at : at + window]
             window = max(4 * window, _LEAST_WINDOW)
@@ -207,8 +217,8 @@ class Searcher:
                     number = take(chunk)
                     at += number
                     if len(rows) == found.size:
-                        return rows, Walk(walk.listing, order, at, chunk[number:])
-        return rows, Walk(walk.listing, order, at)
+                        return rows, Walk(walk.listing, order, marks, at, chunk[number:])
+        return rows, Walk(walk.listing, order, marks, at)
 
     async def _scanned(self, listing: Listing, scan: Scan) -> AsyncIterator[list[Place]]:
         """Go through all records of a listing; answer those that are meant, in any order.
@@ -263,9 +273,9 @@ def _by_id(sorts: Sequence[Sort]) -> bool:
 def _in_order_of_ids(listing: Listing, after: tuple[Any, ...] | None, *, down: bool) -> Walk:
     ids = listing.ids
     if not down:
-        return Walk(listing, ids, 0 if after is None else bisect_right(ids, after[-1]))
+        return Walk(listing, ids, at=0 if after is None else bisect_right(ids, after[-1]))
     behind = 0 if after is None else len(ids) - bisect_left(ids, after[-1])
-    return Walk(listing, ids[::-1], behind)
+    return Walk(listing, ids[::-1], at=behind)
 
 
 def _cut(rows: list[Stored], found: Found) -> list[Stored]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from holdall.records.stored import reader
 
@@ -28,22 +28,25 @@ class Walk:
         listing: The records there were.
         order: Their ids, or those of the records that are meant, in the order of the search; None
             where that was not needed yet.
-        at: Where in it the next page begins.
+        marks: Hashes of where each of them stood when they were sorted; None in the order of ids.
+        at: Where in the order the next page begins.
         ahead: The first rows from there on, where they were read already; None stands for one that
             is not meant, or gone.
     """
 
-    __slots__ = ("_ahead", "at", "listing", "order", "until")
+    __slots__ = ("_ahead", "at", "listing", "marks", "order", "until")
 
     def __init__(
         self,
         listing: Listing,
         order: Sequence[str] | None,
+        marks: Sequence[int] | None = None,
         at: int = 0,
         ahead: Sequence[Stored | None] = (),
     ) -> None:
         self.listing = listing
         self.order = order
+        self.marks = marks
         self.at = at
         self.until = time.monotonic() + _WALK_SECONDS
         self._ahead = [ahead]
@@ -61,26 +64,28 @@ class Walks:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._walks: dict[str, Walk] = {}
+        self._walks: dict[object, tuple[str, Walk]] = {}
 
     def find(self, found: Found) -> Walk | None:
-        """The search that goes on after this row; None when it is not known any more."""
-        if found.after is None:
+        """Where the search went on behind this row; None when that is not known any more.
+
+        Only the search that kept it finds it: another one began later, and shows what was written
+        until then.
+        """
+        if found.whole is None:
             return None
         with self._guard:
-            walk = self._walks.get(_name(found, found.after))
-        return walk if walk is not None and time.monotonic() < walk.until else None
+            after, walk = self._walks.get(found.whole, ("", None))
+        known = walk is not None and after == repr(found.after) and time.monotonic() < walk.until
+        return walk if known else None
 
     def keep(self, found: Found, last: Stored, walk: Walk) -> None:
         """Remember how a search goes on after its last row."""
-        values = (*(reader(sort.path)(last) for sort in found.sorts), last.id)
+        if found.whole is None:
+            return
+        after = repr((*(reader(sort.path)(last) for sort in found.sorts), last.id))
         with self._guard:
-            if found.after is not None:
-                self._walks.pop(_name(found, found.after), None)
+            self._walks.pop(found.whole, None)
             while len(self._walks) >= _MOST_WALKS:
                 del self._walks[next(iter(self._walks))]
-            self._walks[_name(found, values)] = walk
-
-
-def _name(found: Found, after: tuple[Any, ...]) -> str:
-    return f"{found.predicate!r} {found.sorts!r} {after!r}"
+            self._walks[found.whole] = (after, walk)
