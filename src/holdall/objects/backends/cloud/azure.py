@@ -304,23 +304,21 @@ class AzureService(Service):
             for name, value in self._headers(options).items()
             if name in {"x-ms-tags", "x-ms-access-tier"}
         }
-        etag = self._copy(
+        return self._copy(
             session, ref, {**carried, **conditions_of(options)}, asked_by(ref, options)
         )
-        self._drop(ref, session)
-        return etag
+
+    def tidy(self, ref: Reference, session: str) -> None:
+        try:
+            self._send("DELETE", session, Asked(ref))
+        except NotFound:
+            return
 
     def drop(self, ref: Reference, session: str) -> None:
         # What was never committed cannot be deleted, and goes when something is put in its place.
         headers = {"x-ms-blob-type": "BlockBlob"}
         self._send("PUT", session, Asked(ref), {}, headers, b"")
-        self._drop(ref, session)
-
-    def _drop(self, ref: Reference, session: str) -> None:
-        try:
-            self._send("DELETE", session, Asked(ref))
-        except NotFound:
-            return
+        self.tidy(ref, session)
 
     def sign(self, ref: Reference, options: SignOptions) -> SignedUrl:
         return self._requests.presign(ref.key, options)

@@ -318,9 +318,10 @@ class GoogleService(Service):
                 for _ in pool.map(self._compose, [Asked(ref)] * len(groups), groups, above):
                     pass
             names, level = above, level + 1
-        etag = self._compose(asked, names, ref.key, options).generation
+        return self._compose(asked, names, ref.key, options).generation
+
+    def tidy(self, ref: Reference, session: str) -> None:
         self.drop(ref, session)
-        return etag
 
     def _compose(
         self, asked: Asked, names: Sequence[str], target: str, options: WriteOptions = WRITE

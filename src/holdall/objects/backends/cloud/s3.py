@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, final
 from xml.etree import ElementTree
 
@@ -278,7 +279,8 @@ class S3Service(Service):
                 parts = list(pool.map(part, spans))
             return self.finish(to_ref, session, parts, _CREATE if create else WRITE)
         except BaseException:
-            self.drop(to_ref, session)
+            with suppress(HoldallError):  # what went wrong first is what is told
+                self.drop(to_ref, session)
             raise
 
     def _copy_part(
@@ -346,6 +348,9 @@ class S3Service(Service):
         body = ElementTree.tostring(root)
         answer = self._send("POST", ref, asked, {"uploadId": session}, headers, body)
         return xml.text(self._result(answer, asked), "ETag").strip('"')
+
+    def tidy(self, ref: Reference, session: str) -> None:
+        return None
 
     def drop(self, ref: Reference, session: str) -> None:
         try:

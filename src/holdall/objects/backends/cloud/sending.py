@@ -112,7 +112,7 @@ class CloudUpload(Upload):
             self.ref, self._session, self._parts, options, self.offset
         )
         self._let_go()
-        await self._staging.forget(self.id)
+        await self._staging.tidy(self.ref, self._session, self.id)
         return meta
 
     async def abort(self) -> None:
@@ -122,9 +122,7 @@ class CloudUpload(Upload):
         try:
             await self._settled()  # what arrives after the end would stay
             if self._session is not None:
-                container = self._container
-                await container.run(container.service.drop, self.ref, self._session)
-                await self._staging.forget(self.id)
+                await self._staging.drop(self.ref, self._session, self.id)
         finally:
             self._let_go()
 

@@ -229,8 +229,15 @@ class Service(ABC):
         """Make the parts the object; answer its etag."""
 
     @abstractmethod
+    def tidy(self, ref: Reference, session: str) -> None:
+        """Remove what is left of an upload that became the object; requests as in `drop`."""
+
+    @abstractmethod
     def drop(self, ref: Reference, session: str) -> None:
-        """Forget an upload and its parts; nothing happens when there is none."""
+        """Forget an upload and its parts; nothing happens when there is none.
+
+        As many requests as that takes.
+        """
 
     @abstractmethod
     def sign(self, ref: Reference, options: SignOptions) -> SignedUrl:

@@ -8,6 +8,7 @@ from anywhere, on services that list uploads and on those that do not.
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 import uuid
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct, structs
 
-from holdall.core.errors import LimitExceeded, NotFound
+from holdall.core.errors import HoldallError, LimitExceeded, NotFound
 from holdall.core.reference import RESERVED_SEGMENT
 from holdall.objects.backends.cloud.sending import CloudUpload
 from holdall.objects.integrity import check_digests
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[0-9a-f]{32}\Z")
 _PAGE = 1000
+_log = logging.getLogger("holdall.objects.cloud")
 
 
 class Note(Struct, frozen=True):
@@ -146,8 +148,8 @@ class Staging:
         note = Note(ref.key, session, time.time_ns(), options, part_bytes)
         try:
             await self.writer.put(self._ref(name), msgspec.json.encode(note), WRITE)
-        except BaseException:
-            await container.run(container.service.drop, ref, session)
+        except BaseException as error:
+            await self._give_up(ref, session, name, error)
             raise
         return session
 
@@ -177,17 +179,43 @@ class Staging:
                 numbers = range(1, -(-len(data) // part_bytes) + 1)
                 sent = container.runtime.map(send, numbers, container.workers)
                 parts = [part async for part in sent]
-            return await self.writer.finish(ref, session, parts, options, len(data))
-        except BaseException:
-            await container.run(service.drop, ref, session)
+            meta = await self.writer.finish(ref, session, parts, options, len(data))
+        except BaseException as error:
+            await self._give_up(ref, session, name, error)
             raise
-        finally:
-            await self.forget(name)
+        await self.tidy(ref, session, name)
+        return meta
 
-    async def forget(self, name: str) -> None:
-        """Remove a note."""
-        container = self.container
-        await container.run(container.service.delete, [self._ref(name)])
+    async def drop(self, ref: Reference, session: str, name: str) -> None:
+        """Forget an upload and its parts."""
+        await self.container.run(self._drop, ref, session, name)
+
+    async def tidy(self, ref: Reference, session: str, name: str) -> None:
+        """Remove what is left of an upload that has become the object, whatever comes of it."""
+        try:
+            await self.container.run(self._tidy, ref, session, name)
+        except HoldallError as error:
+            _log.warning("%s is written; its upload %r is still there: %s", ref, name, error)
+
+    async def _give_up(self, ref: Reference, session: str, name: str, error: BaseException) -> None:
+        """Forget an upload that failed; the error that it failed with is the one to tell."""
+        try:
+            await self.drop(ref, session, name)
+        except HoldallError as later:
+            error.add_note(f"its upload {name!r} is still there: {later}")
+
+    def _drop(self, ref: Reference, session: str, name: str) -> None:
+        self.container.service.drop(ref, session)
+        self._forget(name)
+
+    def _tidy(self, ref: Reference, session: str, name: str) -> None:
+        self.container.service.tidy(ref, session)
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        """Remove a note; last of all, since it finds what else is there."""
+        for _, error in self.container.service.delete([self._ref(name)]):
+            raise error
 
     def _ref(self, name: str) -> Reference:
         return self.container.root.known_child(f"{self._folder}/{name}")
