@@ -162,6 +162,28 @@ def test_a_conditional_write_that_failed_on_the_way_is_not_called_repeatable(
     assert not caught.value.transient
 
 
+@pytest.mark.parametrize("code", [None, 503])
+def test_a_conditional_deletion_without_an_outcome_is_told_and_not_repeated(
+    place: dict[str, Any], rogue: Rogue, code: int | None
+) -> None:
+    item = b'{"name": "a", "generation": "7"}'
+
+    def answer(first: str, connection: socket.socket) -> None:
+        if first.startswith("DELETE"):
+            (lose if code is None else _status(code))(first, connection)
+        else:
+            _status(200, b"" if first.startswith("HEAD") else item, **found)(first, connection)
+
+    found = {**_OBJECT, "ETag": '"7"'}
+    lose, rogue.answer = rogue.answer, answer
+    store = holdall.open({**place, "layers": [{"layer": "retry", "delay": 0}]})
+    with pytest.raises(errors.Unavailable, match="deletion may have been applied") as caught:
+        store.delete("a", if_match="7")
+    assert caught.value.uncertain
+    assert not caught.value.transient
+    assert len([line for line in rogue.requests if line.startswith("DELETE")]) == 1
+
+
 def test_a_lost_reply_to_a_plain_write_may_be_repeated(
     store: holdall.DataStore, rogue: Rogue
 ) -> None:

@@ -169,6 +169,23 @@ def test_the_lost_reply_of_what_cannot_be_done_twice_says_so(
     assert others.get("b") == b"data"
 
 
+def test_the_lost_reply_of_a_deletion_says_so_where_it_has_a_condition(
+    through: DataStore, proxy: Proxy, others: Any
+) -> None:
+    etag = through.write("a", b"data").etag
+    through.write("b", b"data")
+    proxy.answer = lose
+    with pytest.raises(Unavailable, match="may have been applied") as caught:
+        through.delete("a", if_match=etag)
+    assert caught.value.uncertain
+    assert not caught.value.transient
+    assert others.get("a") is None
+    with pytest.raises(Unavailable) as caught:
+        through.delete("b")
+    assert caught.value.transient
+    assert not caught.value.uncertain
+
+
 def test_the_lost_reply_of_a_commit_says_that_it_may_have_been_applied(
     through: DataStore, proxy: Proxy, others: Any
 ) -> None:

@@ -381,6 +381,25 @@ def test_a_delete_of_a_version_whose_reply_is_lost_is_done(place: Place) -> None
     assert process.db.delete("a", version=record.version)
 
 
+def test_a_delete_of_a_version_stays_in_doubt_when_nobody_can_look(place: Place) -> None:
+    record = Record({}, id="a")
+    place.open().db.create(record)
+    away: list[bool] = []
+
+    def script(call: Call[object]) -> Fault | None:
+        if away:
+            return Fault(error=Unavailable)
+        if call.operation == "delete":
+            away.append(True)
+            return _LOST
+        return None
+
+    with pytest.raises(Unavailable, match="may have been applied") as caught:
+        place.open(script).db.delete("a", version=record.version)
+    assert caught.value.uncertain
+    assert place.open().db.read("a") is None
+
+
 def test_a_delete_of_a_version_that_changes_meanwhile_is_refused(place: Place) -> None:
     record = Record({}, id="a")
     other = place.open().db

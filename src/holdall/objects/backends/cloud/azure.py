@@ -226,7 +226,7 @@ class AzureService(Service):
         return failed
 
     def delete_same(self, ref: Reference, etag: str) -> None:
-        asked = Asked(ref, writes=True)
+        asked = Asked(ref, writes=True, deletes=True)
         try:
             self._send("DELETE", ref.key, asked, {}, {"if-match": quoted_etag(etag)})
         except PreconditionFailed:

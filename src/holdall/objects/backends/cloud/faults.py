@@ -85,6 +85,7 @@ class Asked(Struct, frozen=True):
         creates: It asked that there be nothing there.
         conditional: It asked for a certain etag.
         writes: It changes something, so that a lost reply leaves the outcome unknown.
+        deletes: It deletes what has a certain etag. That there is nothing does not refuse it.
         storage_class: It asked for this class.
     """
 
@@ -92,6 +93,7 @@ class Asked(Struct, frozen=True):
     creates: bool = False
     conditional: bool = False
     writes: bool = False
+    deletes: bool = False
     storage_class: str | None = None
 
 
@@ -237,10 +239,12 @@ def lost(error: HoldallError, asked: Asked) -> HoldallError:
     A conditional one must not be repeated then: its own success would refuse it.
     """
     unknown = isinstance(error, (Timeout, Unavailable))
-    if not unknown or not asked.writes or not (asked.creates or asked.conditional):
+    once = asked.creates or asked.conditional or asked.deletes
+    if not unknown or not asked.writes or not once:
         return error
+    change = "deletion" if asked.deletes else "write"
     unsure = type(error)(
-        f"{error.message}; the write may have been applied: read the object and decide",
+        f"{error.message}; the {change} may have been applied: read the object and decide",
         reference=error.reference,
         transient=False,
     )

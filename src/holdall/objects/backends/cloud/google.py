@@ -238,7 +238,8 @@ class GoogleService(Service):
         if self.head(ref).etag != etag:
             raise answered(412, "", "", asked)
         query = {"ifGenerationMatch": _generation(etag)}
-        self._requests.send("DELETE", self._path(ref.key), Asked(ref, writes=True), query)
+        asked = Asked(ref, writes=True, deletes=True)
+        self._requests.send("DELETE", self._path(ref.key), asked, query)
 
     def copy(self, source: Known, from_ref: Reference, to_ref: Reference, create: bool) -> str:
         described: dict[str, Any] = {"metadata": source.metadata}

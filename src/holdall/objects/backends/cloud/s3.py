@@ -236,7 +236,7 @@ class S3Service(Service):
         if self.head(ref).etag != etag:
             raise answered(412, "", "", asked)
         headers = {"if-match": f'"{etag}"'}
-        self._send("DELETE", ref, Asked(ref, writes=True), {}, headers)
+        self._send("DELETE", ref, Asked(ref, writes=True, deletes=True), {}, headers)
 
     def copy(self, source: Known, from_ref: Reference, to_ref: Reference, create: bool) -> str:
         # Servers ignore conditions on the target of a copy, and keep them when parts are made

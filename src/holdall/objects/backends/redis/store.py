@@ -211,7 +211,7 @@ class RedisStore(ObjectStore):
                 args = (*args, min(names).encode(), max(names).encode())
             about = batch[0] if len(batch) == 1 else self._root
             try:
-                reply = await self._run(DELETE, args, about)
+                reply = await self._run(DELETE, args, about, bool(match))
             except HoldallError as error:
                 failures += [DeleteFailure(ref, error) for ref in batch]
                 continue
