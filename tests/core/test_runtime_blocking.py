@@ -216,6 +216,42 @@ def test_a_deadline_counts_in_the_threads_of_a_map() -> None:
     assert working_threads() == []
 
 
+def test_a_clean_up_goes_on_after_the_deadline() -> None:
+    called: list[int] = []
+
+    async def main() -> None:
+        async with runtime.deadline(0):
+            try:
+                await runtime.call(called.append, None, 1)
+            finally:
+                async with runtime.cleaning():
+                    await runtime.call(called.append, None, 2)
+                    await runtime.sleep(0.001)
+                with pytest.raises(Timeout):
+                    await runtime.call(called.append, None, 3)
+
+    with pytest.raises(Timeout, match="deadline of 0 s"):
+        drive(main())
+    assert called == [2]
+
+
+def test_a_clean_up_has_limits_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with runtime.cleaning(), runtime.deadline(0):
+            await runtime.call(int, None)
+
+    with pytest.raises(Timeout, match="deadline of 0 s"):
+        drive(main())
+
+    async def clean() -> None:
+        async with runtime.cleaning():
+            await runtime.sleep(FOREVER)
+
+    monkeypatch.setattr(blocking, "CLEANING_SECONDS", 0.01)
+    with pytest.raises(Timeout, match=r"clean-up of 0\.01 s"):
+        drive(clean())
+
+
 def test_a_timeout_from_within_is_raised_as_it_is() -> None:
     async def fail(number: int) -> None:
         raise Timeout("the service is slow")
@@ -559,6 +595,26 @@ def test_an_error_interrupts_a_sleep_under_a_deadline() -> None:
     with pytest.raises(NotFound):
         collect(work, range(2))
     assert working_threads() == []
+
+
+def test_an_error_interrupts_no_clean_up() -> None:
+    begun = threading.Event()
+    called: list[int] = []
+
+    async def work(number: int) -> None:
+        if number == 0:
+            begun.wait(60)
+            raise NotFound("gone")
+        try:
+            begun.set()
+            await runtime.sleep(FOREVER)
+        finally:
+            async with runtime.cleaning():
+                await runtime.call(called.append, None, number)
+
+    with pytest.raises(NotFound):
+        collect(work, range(2))
+    assert called == [1]
 
 
 def test_an_error_interrupts_the_wait_for_a_lock() -> None:

@@ -178,6 +178,25 @@ async def test_a_foreign_timeout_from_within_is_raised_as_it_is() -> None:
 
 
 @on_a_loop
+async def test_a_clean_up_goes_on_after_the_deadline() -> None:
+    called: list[int] = []
+
+    async def work() -> None:
+        try:
+            await runtime.sleep(FOREVER)
+        finally:
+            async with runtime.cleaning():
+                await runtime.call(called.append, None, 1)
+                await runtime.sleep(0.001)
+                called.append(2)
+
+    with pytest.raises(Timeout):
+        async with runtime.deadline(0.01):
+            await work()
+    assert called == [1, 2]
+
+
+@on_a_loop
 async def test_a_deadline_counts_in_the_tasks_of_a_map() -> None:
     ended: list[int] = []
 

@@ -26,6 +26,9 @@ B = TypeVar("B")
 DEADLINE = "the deadline"
 """What an error calls a deadline that has no other name."""
 
+CLEANING_SECONDS = 30.0
+"""How long a clean-up may take in blocking mode; what one request may take, unless that is set."""
+
 
 class SingleFlight(Protocol):
     """Lets one caller do what many ask for at the same time."""
@@ -139,6 +142,14 @@ class Runtime(ABC):
 
         Raises:
             Timeout: The time was used up.
+        """
+
+    @abstractmethod
+    def cleaning(self) -> AbstractAsyncContextManager[object]:
+        """Let what was begun be cleaned up inside, for `async with`, also when time is up.
+
+        In blocking mode the deadlines around do not count inside, nor does the end of a `map`
+        around; `CLEANING_SECONDS` do. On a loop this changes nothing: who was cancelled may wait.
         """
 
 

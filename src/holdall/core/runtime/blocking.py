@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 from msgspec import Struct
 
 from holdall.core.errors import Timeout
-from holdall.core.runtime import DEADLINE, Runtime, iterate
+from holdall.core.runtime import CLEANING_SECONDS, DEADLINE, Runtime, iterate
 from holdall.core.runtime.flights import BlockingSingleFlight
 
 if TYPE_CHECKING:
@@ -398,6 +398,10 @@ class BlockingRuntime(Runtime):
 
     def deadline(self, seconds: float, what: str = DEADLINE) -> _Scope:
         return _until(seconds, what)
+
+    def cleaning(self) -> _Scope:
+        until = monotonic() + CLEANING_SECONDS
+        return _Scope(None, until, CLEANING_SECONDS, "the time for a clean-up", None)
 
 
 def _work(

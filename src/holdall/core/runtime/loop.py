@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -111,6 +111,9 @@ class LoopRuntime(Runtime):
             if limit.expired() and not isinstance(error, Timeout):
                 raise Timeout(f"{what} of {seconds:g} s has passed") from error
             raise
+
+    def cleaning(self) -> nullcontext[None]:
+        return nullcontext()
 
 
 class _LoopSlots(asyncio.Semaphore):

@@ -41,7 +41,8 @@ class Timeout(Layer):
 
     On an event loop the call is cancelled when the time is used up. In blocking mode a request
     under way cannot be: it ends by the driver's own time-out (the store's setting `timeout`, 30 s
-    unless set), and the limit is looked at before the next request of the same call.
+    unless set), and the limit is looked at before the next request of the same call. Those that
+    clean up what it began are sent all the same.
 
     A write that was ended may have been applied. The error of a conditional one, or of a step of
     an upload, is therefore not transient: repeating it could be refused by its own success.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from holdall.core.errors import Corrupt
+from holdall.core.errors import Corrupt, HoldallError
 from holdall.objects.options import (
     PART_BYTES,
     CopyOptions,
@@ -80,7 +81,9 @@ async def _write(
         _check_arrived(upload.offset, stream, target)
         return await upload.commit(stream.length)
     except BaseException:
-        await upload.abort()
+        with suppress(HoldallError):  # what went wrong first is what is told
+            async with store.runtime.cleaning():
+                await upload.abort()
         raise
 
 

@@ -120,7 +120,8 @@ class CloudUpload(Upload):
             return
         self._open = False
         try:
-            await self._settled()  # what arrives after the end would stay
+            async with self._container.runtime.cleaning():
+                await self._settled()  # what arrives after the end would stay
             if self._session is not None:
                 await self._staging.drop(self.ref, self._session, self.id)
         finally:

@@ -188,12 +188,14 @@ class Staging:
 
     async def drop(self, ref: Reference, session: str, name: str) -> None:
         """Forget an upload and its parts."""
-        await self.container.run(self._drop, ref, session, name)
+        async with self.container.runtime.cleaning():
+            await self.container.run(self._drop, ref, session, name)
 
     async def tidy(self, ref: Reference, session: str, name: str) -> None:
         """Remove what is left of an upload that has become the object, whatever comes of it."""
         try:
-            await self.container.run(self._tidy, ref, session, name)
+            async with self.container.runtime.cleaning():
+                await self.container.run(self._tidy, ref, session, name)
         except HoldallError as error:
             _log.warning("%s is written; its upload %r is still there: %s", ref, name, error)
 

@@ -264,7 +264,8 @@ class LocalUpload(Upload):
             yield chunk
 
     async def abort(self) -> None:
-        await self._files.runtime.call(self._abort, None)
+        async with self._files.runtime.cleaning():
+            await self._files.runtime.call(self._abort, None)
 
     def _abort(self) -> None:
         if self._descriptor is not None:
@@ -273,7 +274,8 @@ class LocalUpload(Upload):
 
     async def close(self) -> None:
         if self._descriptor is not None:
-            await self._files.runtime.call(self._release, None)
+            async with self._files.runtime.cleaning():
+                await self._files.runtime.call(self._release, None)
 
     def forked(self) -> None:
         """Let go of it in a forked child; the parent's goes on."""

@@ -23,6 +23,9 @@ class Server:
         settings: How it is reached.
         runtime: How a request waits.
 
+    Attributes:
+        cleaning: As that of the runtime.
+
     Raises:
         InvalidConfig: The driver is not installed.
     """
@@ -40,6 +43,7 @@ class Server:
         self._blocking = BlockingConnections(settings)
         self._loop = LoopConnections(settings)
         self._call = runtime.call
+        self.cleaning = runtime.cleaning
 
     def run(
         self, script: Script, args: Sequence[bytes], ref: Reference, once: bool = False

@@ -206,14 +206,16 @@ class RedisUpload(Upload):
     async def abort(self) -> None:
         if self._open:
             self._open = False
-            await self._server.run(ABORT, self._held, self.ref)
+            async with self._server.cleaning():
+                await self._server.run(ABORT, self._held, self.ref)
 
     async def close(self) -> None:
         if not self._open:
             return
         self._open = False
         try:
-            await self._server.run(LET_GO, self._held, self.ref)
+            async with self._server.cleaning():
+                await self._server.run(LET_GO, self._held, self.ref)
         except HoldallError:
             return  # the lease ends by itself
 
