@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
     from holdall.core.reference import Reference
     from holdall.objects.backends.cloud.container import Container
+    from holdall.objects.backends.cloud.service import Known
     from holdall.objects.options import GetOptions
 
 _EAGER_BYTES = 1024 * 1024  # a body of up to this size comes with the answer
 _PARALLEL_BYTES = 4 * PART_BYTES  # a body above this is read by several requests at once
 # What obstore names, of a service that answers with no part of an object.
 _NO_PART = ("NotPartial", "ParseContentRange")
+_MOST_RACES = 20
 
 
 @final
@@ -63,7 +65,7 @@ class Reader:
             if answer.range[1] <= _EAGER_BYTES and (options is GET or self._takes(answer, options)):
                 return CloudBytes(answer.bytes().to_bytes(), answer, self._describe)
         except self._container.errors as error:
-            return drive(self._failed(ref, options, error))
+            raise drive(self._fault(ref, None, error)) from error
         return self._stream_all(ref, answer, options)
 
     async def get_all_async(self, ref: Reference, options: GetOptions) -> ObjectStream:
@@ -76,7 +78,7 @@ class Reader:
                 body = (await answer.bytes_async()).to_bytes()
                 return CloudBytes(body, answer, self._describe)
         except self._container.errors as error:
-            return await self._failed(ref, options, error)
+            raise await self._fault(ref, None, error) from error
         return self._stream_all(ref, answer, options)
 
     @staticmethod
@@ -89,26 +91,32 @@ class Reader:
         return self._stream(ref, meta, start, end, answer)
 
     async def _get(self, ref: Reference, options: GetOptions) -> ObjectStream:
+        for _ in range(_MOST_RACES):
+            stream = await self._once(ref, options)
+            if stream is None:
+                continue
+            if options.tags:
+                known = await self._container.run(self._service.head, ref)
+                tags = await self._container.run(self._service.tags, ref, known)
+                stream.meta = structs.replace(stream.meta, tags=tags)
+            return stream
+        raise _restless(ref)
+
+    async def _once(self, ref: Reference, options: GetOptions) -> ObjectStream | None:
+        """Open a body; None where the object was replaced between two requests about it."""
         asked: tuple[int, int] | dict[str, int] | None = None
         if options.start or options.end is not None:
             asked = self._service.range_of(options)
             if asked is None:
                 # The service cannot be asked for this range before the size is known.
                 known = await self._container.run(self._service.head, ref)
-                start, end = options.span(known.size, ref)
-                if options.if_match is not None:
-                    check_conditions(known.etag, options.if_match, None, ref)
+                start, end = _span(known, ref, options)
                 if start == end:
                     return BytesStream(self._container.described(known), start, b"")
                 asked = (start, end)
-        stream = await self._open(ref, options, asked)
-        if options.tags:
-            known = await self._container.run(self._service.head, ref)
-            tags = await self._container.run(self._service.tags, ref, known)
-            stream.meta = structs.replace(stream.meta, tags=tags)
-        return stream
+        return await self._open(ref, options, asked)
 
-    async def _open(self, ref: Reference, options: GetOptions, asked: Any) -> ObjectStream:
+    async def _open(self, ref: Reference, options: GetOptions, asked: Any) -> ObjectStream | None:
         forks.check()
         wanted: dict[str, Any] = {}
         if asked is not None:
@@ -120,32 +128,49 @@ class Reader:
                 self._container.get, self._container.get_async, ref.key, wanted or None
             )
         except self._container.errors as error:
-            return await self._failed(ref, options, error)
+            return await self._outside(ref, options, error)
         meta = self._container.answered(answer)
         start, end = options.span(meta.size, ref)
+        if answer.range != (start, end):
+            return None  # the range was made for another size
         stream = self._stream(ref, meta, start, end, answer)
         if end - start > _EAGER_BYTES:
             return stream
         # Piece by piece: a service may send more than it announces, which is cut then.
         return BytesStream(meta, start, await stream.read_all())
 
-    async def _failed(self, ref: Reference, options: GetOptions, error: Exception) -> ObjectStream:
-        """What an error of obstore means; answers where it was none."""
-        fault = self._container.fault(error, Asked(ref, conditional=options.if_match is not None))
-        if isinstance(fault, InvalidRange):
-            return await self._beyond(ref, options)
-        if options.start < 0 and any(one in str(error) for one in _NO_PART):
-            # What services answer to whoever wants the last bytes of an object that has none.
+    async def _outside(
+        self, ref: Reference, options: GetOptions, error: Exception
+    ) -> ObjectStream | None:
+        """Nothing, where a range of nothing was refused; None where the object has it by now."""
+        fault = await self._fault(ref, options.if_match, error)
+        refused = isinstance(fault, InvalidRange)
+        # What services answer to whoever wants the last bytes of an object that has none.
+        if refused or (options.start < 0 and any(one in str(error) for one in _NO_PART)):
             known = await self._container.run(self._service.head, ref)
-            if not known.size:
-                return await self._beyond(ref, options)
+            if refused or not known.size:
+                start, end = _span(known, ref, options)
+                if start < end:
+                    return None
+                return BytesStream(self._container.described(known), start, b"")
+        raise fault from error
+
+    async def _fault(self, ref: Reference, etag: str | None, error: Exception) -> HoldallError:
+        """What an error of obstore means.
+
+        Args:
+            ref: What was asked for.
+            etag: Which one of it; None for any.
+            error: What obstore raised.
+        """
+        fault = self._container.fault(error, Asked(ref, conditional=etag is not None))
         if isinstance(fault, NotFound):
             await self._container.look_once()
-        if options.if_match is not None and isinstance(fault, (NotFound, PreconditionFailed)):
+        if etag is not None and isinstance(fault, (NotFound, PreconditionFailed)):
             # Some services say the one for the other: there is none, or there is another.
             known = await self._container.run(self._service.head, ref)
-            check_conditions(known.etag, options.if_match, None, ref)
-        raise fault from error
+            check_conditions(known.etag, etag, None, ref)
+        return fault
 
     def _stream(
         self, ref: Reference, meta: ObjectMeta, start: int, end: int, answer: Any
@@ -168,12 +193,6 @@ class Reader:
             fault_of,
             rest if length > _PARALLEL_BYTES and self._container.workers > 1 else None,
         )
-
-    async def _beyond(self, ref: Reference, options: GetOptions) -> ObjectStream:
-        """A range that the service does not have: an error, but for nothing of an empty object."""
-        known = await self._container.run(self._service.head, ref)
-        start, _ = options.span(known.size, ref)
-        return BytesStream(self._container.described(known), start, b"")
 
     async def _read_parallel(self, ref: Reference, meta: ObjectMeta, start: int, end: int) -> bytes:
         """Read a large body by several requests at once, all of the same object."""
@@ -201,3 +220,14 @@ class Reader:
         ):
             pass
         return bytes(whole)
+
+
+def _span(known: Known, ref: Reference, options: GetOptions) -> tuple[int, int]:
+    """As `GetOptions.span`, of an object that must have the etag that was asked for."""
+    if options.if_match is not None:
+        check_conditions(known.etag, options.if_match, None, ref)
+    return options.span(known.size, ref)
+
+
+def _restless(ref: Reference) -> Unavailable:
+    return Unavailable(f"{ref} is replaced faster than it can be read", reference=ref)

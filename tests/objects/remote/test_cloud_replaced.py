@@ -1,0 +1,111 @@
+"""Reads of an object that another program replaces between two requests of one call."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import holdall
+from holdall import errors
+
+Open = Callable[..., holdall.DataStore]
+
+_MEGABYTE = 1024 * 1024
+
+
+def _service(store: holdall.DataStore) -> Any:
+    return store.backend.service  # type: ignore[attr-defined]
+
+
+def _after(place: Any, name: str, *actions: Callable[[], object]) -> None:
+    """Let something happen after the first call of a method, the second one, and so on."""
+    method, left = getattr(place, name), list(actions)
+
+    def hooked(*given: Any) -> Any:
+        found = method(*given)
+        if left:
+            left.pop(0)()
+        return found
+
+    setattr(place, name, hooked)
+
+
+def _before(place: Any, name: str, action: Callable[[], object]) -> None:
+    """Let something happen before the first call of a method."""
+    method, left = getattr(place, name), [action]
+
+    def hooked(*given: Any) -> Any:
+        if left:
+            left.pop()()
+        return method(*given)
+
+    setattr(place, name, hooked)
+
+
+# Ranges that begin at the end
+
+
+@pytest.mark.parametrize("size", [500, 996, 5000])
+def test_the_last_bytes_are_those_of_one_object(open_azure: Open, size: int) -> None:
+    with open_azure() as store, open_azure() as other:
+        other.write("a", b"x" * 992 + b"TAILTAIL")
+        replaced = b"y" * (size - 8) + b"tailtail"
+        _after(_service(store), "head", lambda: other.write("a", replaced))
+        assert store.read("a", start=-8) == b"tailtail"
+
+
+@pytest.mark.parametrize("size", [3 * _MEGABYTE, 5 * _MEGABYTE])
+def test_a_stream_of_the_last_bytes_is_of_one_object(open_azure: Open, size: int) -> None:
+    with open_azure() as store, open_azure() as other:
+        other.write("a", b"x" * 4 * _MEGABYTE)
+        replaced = b"y" * (size - 2 * _MEGABYTE) + b"z" * 2 * _MEGABYTE
+        _after(_service(store), "head", lambda: other.write("a", replaced))
+        assert b"".join(store.stream("a", start=-2 * _MEGABYTE)) == b"z" * 2 * _MEGABYTE
+
+
+@pytest.mark.parametrize("size", [500, 996])
+def test_a_range_that_begins_at_the_end_is_of_one_object(open_cloud: Open, size: int) -> None:
+    with open_cloud() as store, open_cloud() as other:
+        other.write("a", b"x" * 992 + b"TAILTAIL")
+        replaced = b"y" * (size - 8) + b"tailtail"
+        _after(_service(store), "head", lambda: other.write("a", replaced))
+        assert store.read("a", start=-8, end=996) == b"tailtail"
+
+
+def test_the_last_bytes_have_the_etag_that_was_asked_for(open_azure: Open) -> None:
+    with open_azure() as store, open_azure() as other:
+        etag = other.write("a", b"x" * 1000).etag
+        _after(_service(store), "head", lambda: other.write("a", b"y" * 5000))
+        with pytest.raises(errors.PreconditionFailed, match="has changed"):
+            store.read("a", start=-8, if_match=etag)
+
+
+def test_an_object_that_never_rests_is_an_error_that_passes(open_azure: Open) -> None:
+    with open_azure() as store, open_azure() as other:
+        other.write("a", b"x" * 1000)
+        changes = [lambda size=size: other.write("a", b"y" * size) for size in range(1001, 1100)]
+        _after(_service(store), "head", *changes)
+        with pytest.raises(errors.Unavailable, match="replaced faster") as caught:
+            store.read("a", start=-8)
+        assert caught.value.transient
+        assert other.size("a") == 1020
+
+
+# Ranges that the object did not have
+
+
+@pytest.mark.parametrize("start", [0, 2000])
+def test_a_range_of_an_object_that_has_grown_has_its_bytes(open_cloud: Open, start: int) -> None:
+    with open_cloud() as store, open_cloud() as other:
+        other.write("a", b"x" * 1000 if start else b"")
+        _before(_service(store), "head", lambda: other.write("a", b"y" * 5000))
+        assert store.read("a", start=start, end=start + 8) == b"y" * 8
+
+
+def test_a_range_of_nothing_has_the_etag_that_was_asked_for(open_cloud: Open) -> None:
+    with open_cloud() as store, open_cloud() as other:
+        etag = other.write("a", b"").etag
+        assert store.read("a", end=8, if_match=etag) == b""
+        _before(_service(store), "head", lambda: other.write("a", b"y" * 5000))
+        with pytest.raises(errors.PreconditionFailed, match="has changed"):
+            store.read("a", end=8, if_match=etag)
