@@ -101,7 +101,7 @@ class HeadOptions(Struct, frozen=True, kw_only=True):
     """What to ask about an object.
 
     Args:
-        tags: Whether `tags` must be filled in; a second request on most services.
+        tags: Whether `tags` must be filled in; more than one request on most services.
     """
 
     tags: bool = False

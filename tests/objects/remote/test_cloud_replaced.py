@@ -7,6 +7,9 @@ import pytest
 
 import holdall
 from holdall import errors
+from holdall.core.runtime.blocking import drive
+from holdall.objects.options import GetOptions
+from holdall.objects.results import ObjectMeta
 
 Open = Callable[..., holdall.DataStore]
 
@@ -109,3 +112,70 @@ def test_a_range_of_nothing_has_the_etag_that_was_asked_for(open_cloud: Open) ->
         _before(_service(store), "head", lambda: other.write("a", b"y" * 5000))
         with pytest.raises(errors.PreconditionFailed, match="has changed"):
             store.read("a", end=8, if_match=etag)
+
+
+# Tags
+
+
+def _named(store: holdall.DataStore, name: str) -> None:
+    store.write("a", name.encode() * 9, metadata={"of": name}, tags={"of": name})
+
+
+def _got(store: holdall.DataStore, options: GetOptions) -> tuple[bytes, ObjectMeta]:
+    stream = drive(store.store.get(store.reference("a"), options))
+    return drive(stream.read_all()), stream.meta
+
+
+@pytest.mark.parametrize("start", [0, -8])
+@pytest.mark.parametrize("call", ["tags", "head"])
+def test_a_body_has_the_tags_of_its_own_write(open_cloud: Open, call: str, start: int) -> None:
+    with open_cloud() as store, open_cloud() as other:
+        _named(other, "old")
+        _before(_service(store), call, lambda: _named(other, "new"))
+        body, meta = _got(store, GetOptions(start=start, tags=True))
+        assert meta.tags == meta.metadata
+        assert meta.tags == {"of": body[-3:].decode()}
+
+
+@pytest.mark.parametrize("call", ["tags", "head"])
+def test_what_is_known_of_an_object_has_the_tags_of_its_own_write(
+    open_cloud: Open, call: str
+) -> None:
+    with open_cloud() as store, open_cloud() as other:
+        _named(other, "old")
+        _after(_service(store), call, lambda: _named(other, "new"))
+        meta = store.stat("a", tags=True)
+        assert meta.tags == meta.metadata
+
+
+def test_a_body_with_the_tags_of_another_write_is_refused_by_its_etag(open_cloud: Open) -> None:
+    with open_cloud() as store, open_cloud() as other:
+        _named(other, "old")
+        etag = other.stat("a").etag
+        _before(_service(store), "tags", lambda: _named(other, "new"))
+        if store.type == "gs":  # has them with the body
+            assert _got(store, GetOptions(if_match=etag, tags=True))[1].tags == {"of": "old"}
+        else:
+            with pytest.raises(errors.PreconditionFailed, match="has changed"):
+                _got(store, GetOptions(if_match=etag, tags=True))
+
+
+@pytest.mark.parametrize("options", [GetOptions(end=8, tags=True), GetOptions(tags=True)])
+def test_an_object_without_bytes_has_its_tags(open_cloud: Open, options: GetOptions) -> None:
+    with open_cloud() as store:
+        store.write("a", b"", tags={"t": "v"})
+        body, meta = _got(store, options)
+        assert (body, meta.tags) == (b"", {"t": "v"})
+
+
+def test_tags_of_an_object_that_never_rests_are_an_error(open_azure: Open) -> None:
+    with open_azure() as store, open_azure() as other:
+        _named(other, "0")
+        changes = [lambda name=str(number): _named(other, name) for number in range(50)]
+        _after(_service(store), "tags", *changes)
+        for ask in (
+            lambda: _got(store, GetOptions(tags=True)),
+            lambda: store.stat("a", tags=True),
+        ):
+            with pytest.raises(errors.Unavailable, match="replaced faster"):
+                ask()

@@ -128,7 +128,7 @@ class AsyncReading(AsyncAddresses):
 
         Args:
             key: Which.
-            tags: Whether to ask for its tags too, a second request on most services.
+            tags: Whether to ask for its tags too, more than one request on most services.
         """
         return await self._store.head(self.reference(key), HEAD_TAGS if tags else HEAD)
 
@@ -235,7 +235,7 @@ class Reading(Addresses):
 
         Args:
             key: Which.
-            tags: Whether to ask for its tags too, a second request on most services.
+            tags: Whether to ask for its tags too, more than one request on most services.
         """
         ref = self._face._child(key) if type(key) is str else self._reference(key)
         return drive(self._head(ref, HEAD_TAGS if tags else HEAD))

@@ -95,6 +95,7 @@ class GoogleService(Service):
     most_parts = _MOST_COMPOSED**3
     delete_batch = 100
     puts_alone = True
+    tags_apart = False
     longest_url = 7 * 86400
     etag_name = "version"
     default_type = "application/octet-stream"

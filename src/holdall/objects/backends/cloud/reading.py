@@ -17,6 +17,7 @@ from holdall.core.runtime.blocking import drive
 from holdall.objects.backends.cloud import forks
 from holdall.objects.backends.cloud.bodies import CloudBytes, CloudStream
 from holdall.objects.backends.cloud.faults import Asked
+from holdall.objects.backends.cloud.service import Known
 from holdall.objects.integrity import check_conditions
 from holdall.objects.options import GET, PART_BYTES
 from holdall.objects.results import BytesStream, ObjectMeta, ObjectStream
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from holdall.core.reference import Reference
     from holdall.objects.backends.cloud.container import Container
-    from holdall.objects.backends.cloud.service import Known
     from holdall.objects.options import GetOptions
 
 _EAGER_BYTES = 1024 * 1024  # a body of up to this size comes with the answer
@@ -93,13 +93,8 @@ class Reader:
     async def _get(self, ref: Reference, options: GetOptions) -> ObjectStream:
         for _ in range(_MOST_RACES):
             stream = await self._once(ref, options)
-            if stream is None:
-                continue
-            if options.tags:
-                known = await self._container.run(self._service.head, ref)
-                tags = await self._container.run(self._service.tags, ref, known)
-                stream.meta = structs.replace(stream.meta, tags=tags)
-            return stream
+            if stream is not None:
+                return stream
         raise _restless(ref)
 
     async def _once(self, ref: Reference, options: GetOptions) -> ObjectStream | None:
@@ -110,10 +105,9 @@ class Reader:
             if asked is None:
                 # The service cannot be asked for this range before the size is known.
                 known = await self._container.run(self._service.head, ref)
-                start, end = _span(known, ref, options)
+                asked = start, end = _span(known, ref, options)
                 if start == end:
-                    return BytesStream(self._container.described(known), start, b"")
-                asked = (start, end)
+                    return await self._nothing(ref, options, known, start)
         return await self._open(ref, options, asked)
 
     async def _open(self, ref: Reference, options: GetOptions, asked: Any) -> ObjectStream | None:
@@ -133,11 +127,51 @@ class Reader:
         start, end = options.span(meta.size, ref)
         if answer.range != (start, end):
             return None  # the range was made for another size
-        stream = self._stream(ref, meta, start, end, answer)
-        if end - start > _EAGER_BYTES:
+        stream: ObjectStream = self._stream(ref, meta, start, end, answer)
+        if end - start <= _EAGER_BYTES:
+            # Piece by piece: a service may send more than it announces, which is cut then.
+            stream = BytesStream(meta, start, await stream.read_all())
+        if not options.tags:
             return stream
-        # Piece by piece: a service may send more than it announces, which is cut then.
-        return BytesStream(meta, start, await stream.read_all())
+        metadata = dict(answer.attributes.items())
+        known = Known(ref.key, meta.size, meta.modified_ns, meta.etag or "", metadata=metadata)
+        return await self._tagged(ref, stream, known)
+
+    async def _nothing(
+        self, ref: Reference, options: GetOptions, known: Known, start: int
+    ) -> ObjectStream | None:
+        stream = BytesStream(self._container.described(known), start, b"")
+        return await self._tagged(ref, stream, known) if options.tags else stream
+
+    async def _tagged(
+        self, ref: Reference, stream: ObjectStream, known: Known
+    ) -> ObjectStream | None:
+        """The same body with the tags of the object; None where they are of another write."""
+        tags = await self._tags(ref, known)
+        if tags is None:
+            await stream.close()
+            return None
+        stream.meta = structs.replace(stream.meta, tags=tags)
+        return stream
+
+    async def head_tagged(self, ref: Reference) -> ObjectMeta:
+        """Answer what is known of an object with its tags, all of one write."""
+        for _ in range(_MOST_RACES):
+            known = await self._container.run(self._service.head, ref)
+            tags = await self._tags(ref, known)
+            if tags is not None:
+                return self._container.described(known, tags)
+        raise _restless(ref)
+
+    async def _tags(self, ref: Reference, known: Known) -> dict[str, str] | None:
+        """The tags of an object; None where it was replaced since that was known of it."""
+        tags = await self._container.run(self._service.tags, ref, known)
+        if not self._service.tags_apart:
+            return tags
+        # They name no object that they are of, so that it is looked at once more.
+        now = await self._container.run(self._service.head, ref)
+        same = (now.etag, now.modified_ns) == (known.etag, known.modified_ns)
+        return tags if same else None
 
     async def _outside(
         self, ref: Reference, options: GetOptions, error: Exception
@@ -152,7 +186,7 @@ class Reader:
                 start, end = _span(known, ref, options)
                 if start < end:
                     return None
-                return BytesStream(self._container.described(known), start, b"")
+                return await self._nothing(ref, options, known, start)
         raise fault from error
 
     async def _fault(self, ref: Reference, etag: str | None, error: Exception) -> HoldallError:

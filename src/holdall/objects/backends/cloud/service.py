@@ -96,6 +96,8 @@ class Service(ABC):
         default_type: The content type that the service gives an object without one.
         puts_alone: Whether `put` must write every object, since obstore cannot.
         signs_bodies: Whether the SHA-256 of a part is sent along.
+        tags_apart: Whether tags are asked for by a request of their own, and not a part of the
+            metadata.
     """
 
     capabilities: Capabilities
@@ -109,6 +111,7 @@ class Service(ABC):
     default_type: str
     puts_alone: bool
     signs_bodies: bool = False
+    tags_apart: bool = True
 
     @abstractmethod
     def attributes(self, options: WriteOptions) -> tuple[dict[str, str], dict[str, str]] | None:

@@ -142,12 +142,13 @@ class CloudStore(ObjectStore):
     async def head(self, ref: Reference, options: HeadOptions) -> ObjectMeta:
         self._check(ref)
         try:
+            if options.tags:
+                return await self._reader.head_tagged(ref)
             known = await self._container.run(self.service.head, ref)
         except NotFound:
             await self._container.look_once()
             raise
-        tags = await self._container.run(self.service.tags, ref, known) if options.tags else None
-        return self._container.described(known, tags)
+        return self._container.described(known)
 
     async def list(self, prefix: Reference, options: ListOptions) -> Page:
         start = self._inside(prefix)
