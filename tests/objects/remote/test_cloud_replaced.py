@@ -14,6 +14,7 @@ from holdall.objects.results import ObjectMeta
 Open = Callable[..., holdall.DataStore]
 
 _MEGABYTE = 1024 * 1024
+_LARGE = 33 * _MEGABYTE  # read by several requests
 
 
 def _service(store: holdall.DataStore) -> Any:
@@ -179,3 +180,30 @@ def test_tags_of_an_object_that_never_rests_are_an_error(open_azure: Open) -> No
         ):
             with pytest.raises(errors.Unavailable, match="replaced faster"):
                 ask()
+
+
+# Large bodies
+
+
+def _read_large(store: holdall.DataStore, change: Callable[[], object]) -> bytes:
+    """Read an object in parts, and let something happen before the first of them is asked for."""
+    container: Any = store.backend._container  # type: ignore[attr-defined]
+    _before(container, "get", change)
+    return store.read("a")
+
+
+@pytest.mark.parametrize("size", [_LARGE, 3])
+def test_a_large_object_that_is_replaced_while_it_is_read_is_a_failed_condition(
+    open_cloud: Open, size: int
+) -> None:
+    with open_cloud(workers=2) as store, open_cloud() as other:
+        other.write("a", b"x" * _LARGE)
+        with pytest.raises(errors.PreconditionFailed, match="has changed"):
+            _read_large(store, lambda: other.write("a", b"y" * size))
+
+
+def test_a_large_object_that_is_deleted_while_it_is_read_is_missing(open_cloud: Open) -> None:
+    with open_cloud(workers=2) as store, open_cloud() as other:
+        other.write("a", b"x" * _LARGE)
+        with pytest.raises(errors.NotFound):
+            _read_large(store, lambda: other.delete("a"))

@@ -242,7 +242,7 @@ class Reader:
                 )
                 data = await self._runtime.call(answer.bytes, answer.bytes_async)
             except self._container.errors as error:
-                raise self._container.fault(error, Asked(ref, conditional=True)) from error
+                raise await self._fault(ref, meta.etag or "", error) from error
             if len(data) != last - at:
                 raise Unavailable(
                     f"{ref}: {last - at} bytes were announced, and {len(data)} came", reference=ref
