@@ -151,14 +151,17 @@ class GoogleServer:
     endpoint: str
     bearer_token: str = "any"
 
-    def make_container(self, name: str) -> str:
-        """Make an empty bucket and return its name: the given one and a number."""
+    def make_container(self, name: str, *, versioned: bool = False) -> str:
+        """Make an empty bucket and return its name: the given one and a number.
+
+        One that is versioned keeps the objects that are replaced or deleted.
+        """
         bucket = _fresh(name)
         status, body = ask(
             self.running.port,
             "POST",
             "/storage/v1/b?project=tests",
-            json.dumps({"name": bucket}).encode(),
+            json.dumps({"name": bucket, "versioning": {"enabled": versioned}}).encode(),
             {"Content-Type": "application/json"},
         )
         assert status == 200, body

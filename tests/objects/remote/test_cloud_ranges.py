@@ -7,7 +7,7 @@ import pytest
 
 import holdall
 from faulty import HttpProxy
-from holdall.core.errors import InvalidRange, LimitExceeded, Unavailable
+from holdall.core.errors import InvalidRange, LimitExceeded, PreconditionFailed, Unavailable
 from holdall.objects.backends.cloud.container import Container
 from serving.clouds import S3Server
 
@@ -47,6 +47,17 @@ def test_a_range_that_comes_short_is_an_error(open_s3: Open, proxy: HttpProxy) -
         proxy.answer(206, b"two", headers=said, path="lied")
         with pytest.raises(Unavailable, match="ended 1 bytes early"):
             store.read("lied", start=2, end=6)
+
+
+def test_what_a_service_sends_of_an_object_with_another_etag_is_refused(
+    open_s3: Open, proxy: HttpProxy
+) -> None:
+    with open_s3(endpoint=proxy.endpoint) as store:
+        said = {**_STAMPS, "Content-Range": "bytes 2-5/10"}
+        proxy.answer(206, b"four", headers=said, path="lied", times=2)
+        assert store.read("lied", start=2, end=6, if_match="etag") == b"four"
+        with pytest.raises(PreconditionFailed, match="has changed"):
+            store.read("lied", start=2, end=6, if_match="other")
 
 
 @pytest.mark.parametrize("size", [2, _MEGABYTE, _MEGABYTE + 1])

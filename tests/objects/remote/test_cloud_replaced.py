@@ -10,6 +10,7 @@ from holdall import errors
 from holdall.core.runtime.blocking import drive
 from holdall.objects.options import GetOptions
 from holdall.objects.results import ObjectMeta
+from serving.clouds import GoogleServer
 
 Open = Callable[..., holdall.DataStore]
 
@@ -207,3 +208,43 @@ def test_a_large_object_that_is_deleted_while_it_is_read_is_missing(open_cloud: 
         other.write("a", b"x" * _LARGE)
         with pytest.raises(errors.NotFound):
             _read_large(store, lambda: other.delete("a"))
+
+
+# Buckets that keep what was replaced
+
+
+@pytest.fixture
+def open_keeping(open_google: Open, google_server: GoogleServer) -> Open:
+    """Opens a bucket that keeps the generations that were replaced or deleted."""
+    bucket = google_server.make_container("keeping", versioned=True)
+    return lambda: open_google(bucket=bucket)
+
+
+@pytest.mark.parametrize("span", [{}, {"start": 1}, {"start": -2}, {"start": -3, "end": 2}])
+def test_an_etag_is_not_that_of_what_the_bucket_keeps(
+    open_keeping: Open, span: dict[str, int]
+) -> None:
+    with open_keeping() as store:
+        old = store.write("a", b"old").etag
+        assert store.read("a", if_match=old, **span) == b"old"[slice(*_ends(span))]
+        new = store.write("a", b"new").etag
+        with pytest.raises(errors.PreconditionFailed, match="has changed"):
+            store.read("a", if_match=old, **span)
+        assert store.read("a", if_match=new, **span) == b"new"[slice(*_ends(span))]
+        store.delete("a")
+        with pytest.raises(errors.NotFound):
+            store.read("a", if_match=new, **span)
+
+
+def _ends(span: dict[str, int]) -> tuple[int | None, int | None]:
+    return span.get("start"), span.get("end")
+
+
+def test_a_reader_that_seeks_finds_no_object_that_the_bucket_keeps(open_keeping: Open) -> None:
+    with open_keeping() as store:
+        store.write("a", b"x" * 3 * _MEGABYTE)
+        with store.open_reader("a") as reader:
+            store.write("a", b"y" * 3 * _MEGABYTE)
+            reader.seek(2 * _MEGABYTE)
+            with pytest.raises(errors.PreconditionFailed, match="has changed"):
+                reader.read()

@@ -96,6 +96,7 @@ class GoogleService(Service):
     delete_batch = 100
     puts_alone = True
     tags_apart = False
+    reads_replaced = True
     longest_url = 7 * 86400
     etag_name = "version"
     default_type = "application/octet-stream"

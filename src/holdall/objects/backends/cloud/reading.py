@@ -115,7 +115,7 @@ class Reader:
         wanted: dict[str, Any] = {}
         if asked is not None:
             wanted["range"] = asked
-        if options.if_match is not None:
+        if options.if_match is not None and not self._service.reads_replaced:
             wanted.update(self._service.read_condition(options.if_match))
         try:
             answer = await self._runtime.call(
@@ -124,6 +124,8 @@ class Reader:
         except self._container.errors as error:
             return await self._outside(ref, options, error)
         meta = self._container.answered(answer)
+        if options.if_match is not None:
+            check_conditions(meta.etag, options.if_match, None, ref)
         start, end = options.span(meta.size, ref)
         if answer.range != (start, end):
             return None  # the range was made for another size

@@ -98,6 +98,8 @@ class Service(ABC):
         signs_bodies: Whether the SHA-256 of a part is sent along.
         tags_apart: Whether tags are asked for by a request of their own, and not a part of the
             metadata.
+        reads_replaced: Whether a read that names an etag may find an object that has been replaced
+            or deleted, which the container keeps.
     """
 
     capabilities: Capabilities
@@ -112,6 +114,7 @@ class Service(ABC):
     puts_alone: bool
     signs_bodies: bool = False
     tags_apart: bool = True
+    reads_replaced: bool = False
 
     @abstractmethod
     def attributes(self, options: WriteOptions) -> tuple[dict[str, str], dict[str, str]] | None:
