@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import holdall
 from cli.conftest import Run
 from holdall.cli.workspaces import no_new_workspace
 from holdall.core.errors import HoldallError
+from holdall.objects.results import ObjectMeta
 
 
 @pytest.fixture
@@ -198,6 +200,16 @@ def test_put_refuses_what_is_not_as_announced(
     run("put", "f", "f", "data/", option, right, code=2)
 
 
+def test_put_reads_no_more_than_was_announced(
+    process: Run, here: Path, store: holdall.DataStore
+) -> None:
+    with open("/dev/zero", "rb") as endless:
+        done = process("put", "-", "data/k", "--size", "10", stdin=endless)
+    assert done.returncode == 1
+    assert b"10 bytes were announced, and more came" in done.stderr
+    assert (list(store.list()), list(store.uploads())) == ([], [])
+
+
 def test_a_digest_has_64_digits(run: Run, here: Path) -> None:
     assert "64" in run("put", "-", "data/k", "--sha256", "abc", code=2, typed="").stderr
 
@@ -241,6 +253,52 @@ def test_mv_moves_within_a_store(run: Run, store: holdall.DataStore) -> None:
     run("mv", "data/a/b", "data/c")
     assert list(store.list()) == ["c"]
     assert store.stat("c").metadata == {"a": "b"}
+
+
+def test_mv_makes_no_store(run: Run, here: Path) -> None:
+    (here / "plain").mkdir()
+    (here / "plain" / "a").write_bytes(b"x")
+    run("mv", "plain/a", "plain/b")
+    assert os.listdir(here / "plain") == ["b"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what a descriptor is")
+def test_the_folders_that_a_file_gets_are_durable_before_its_source_goes(
+    run: Run, here: Path, store: holdall.DataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write("a", b"x")
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        if store.exists("a"):
+            synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    run("mv", "data/a", "one/two/file")
+    assert {str(here), f"{here}/one", f"{here}/one/two"} <= set(synced)
+    assert not store.exists("a")
+
+
+def test_get_checks_the_digest_of_what_it_read(
+    run: Run, here: Path, store: holdall.DataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write("a", b"first")
+    stat = holdall.DataStore.stat
+
+    def replaced(self: holdall.DataStore, key: str, **options: bool) -> ObjectMeta:
+        found = stat(self, key, **options)
+        store.write("a", b"right", sha256=hashlib.sha256(b"right").hexdigest())
+        path = here / "data" / "a"
+        times = path.stat()
+        path.write_bytes(b"wrong")
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        return found
+
+    monkeypatch.setattr(holdall.DataStore, "stat", replaced)
+    assert "is damaged" in run("get", "data/a", "out", code=1).stderr
+    assert not (here / "out").exists()
 
 
 def test_mv_moves_between_stores(run: Run, here: Path, store: holdall.DataStore) -> None:

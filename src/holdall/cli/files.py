@@ -32,7 +32,7 @@ def write_file(spot: Spot, path: str) -> None:
         raise KeyConflict(f"{path} is a folder, and cannot become a file")
     folder, name = os.path.split(path)
     spot.store.stat(spot.key)  # what is not there makes no folder
-    os.makedirs(folder, exist_ok=True)
+    changed = _make(folder)
     begin = name.encode()[:60].decode(errors="ignore")  # a name has at most 255 bytes
     temporary = os.path.join(folder, f".{begin}.{os.urandom(8).hex()}.part")
     try:
@@ -51,11 +51,21 @@ def write_file(spot: Spot, path: str) -> None:
         _name(error, path)
         raise
     # A move deletes the source next: the file must be there after a power cut.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    for one in changed:
+        descriptor = os.open(one, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _make(folder: str) -> list[str]:
+    """Make a folder; answer those in which a name is new once it holds a file, from within."""
+    changed = [folder]
+    while not os.path.isdir(changed[-1]):
+        changed.append(os.path.dirname(changed[-1]))
+    os.makedirs(folder, exist_ok=True)
+    return changed
 
 
 def write_special(spot: Spot, path: str) -> None:
@@ -92,9 +102,10 @@ def _pour(spot: Spot, file: IO[bytes], consequence: str) -> None:
             while view:
                 view = view[file.write(view) :]  # a pipe may take less at once
         # A writer may have replaced the object since it was asked about.
-        same = getattr(reader.raw, "meta", recorded).etag == recorded.etag
-    if same and recorded.sha256 not in {None, digest.hexdigest()}:
+        meta = getattr(reader.raw, "meta", recorded)
+    sha256 = meta.sha256 or (recorded.sha256 if meta.etag == recorded.etag else None)
+    if sha256 not in {None, digest.hexdigest()}:
         raise Corrupt(
             f"{spot.address} is damaged: its bytes have SHA-256 {digest.hexdigest()}, and "
-            f"{recorded.sha256} was recorded. {consequence}"
+            f"{sha256} was recorded. {consequence}"
         )

@@ -24,7 +24,8 @@ from holdall.cli.places import (
     with_name,
 )
 from holdall.cli.workspaces import no_new_workspace
-from holdall.core.errors import PreconditionFailed
+from holdall.core.errors import Corrupt, PreconditionFailed
+from holdall.objects.integrity import check_unwritten
 from holdall.objects.options import WriteOptions, check_size, check_write
 
 if TYPE_CHECKING:
@@ -143,6 +144,11 @@ def _put_stream(
             for chunk in _pieces(stream):
                 digest.update(chunk)
                 upload.write(chunk)
+                if expected.size is not None and upload.offset > expected.size:
+                    raise Corrupt(
+                        f"{spot.address}: {expected.size} bytes were announced, and more came; "
+                        "nothing is visible"
+                    )
             size = upload.offset if expected.size is None else expected.size
             upload.commit(size, expected.sha256 or digest.hexdigest())
         except BaseException:
@@ -277,13 +283,16 @@ def mv(
         raise typer.BadParameter(f"{target!r} is a device, a pipe or a socket: nothing stays there")
     to = object_at(target)
     if to.store.root == spot.store.root:
-        spot.store.move(spot.key, to.key)
+        with no_new_workspace(spot.store):
+            spot.store.move(spot.key, to.key)
         return
-    etag = spot.store.stat(spot.key).etag
+    seen = spot.store.stat(spot.key)
     _bring(spot, target)
     try:
+        if not spot.store.capabilities.unique_etags:
+            check_unwritten(seen, spot.store.stat(spot.key))
         with no_new_workspace(spot.store):
-            spot.store.delete(spot.key, if_match=etag)
+            spot.store.delete(spot.key, if_match=seen.etag)
     except PreconditionFailed:
         raise PreconditionFailed(
             f"{spot.address} changed while it was moved: it stays, and {target} holds a copy"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from holdall.core.reference import Reference
     from holdall.objects.contract import Data
+    from holdall.objects.results import ObjectMeta
 
 
 @final
@@ -74,6 +75,17 @@ def check_upload(
         _check(sha.hexdigest(), digest, "SHA-256", reference)
     if options.content_md5 is not None:
         _check(md5.hexdigest(), options.content_md5, "MD5", reference)
+
+
+def check_unwritten(seen: ObjectMeta, now: ObjectMeta) -> None:
+    """Raise `PreconditionFailed` where an object was written since it was seen.
+
+    For stores where equal bytes have equal etags: there a condition holds although somebody has
+    written the object again, and for the very copy too that was made of it, where the container
+    has a second name.
+    """
+    if now.etag != seen.etag or now.modified_ns > seen.modified_ns:
+        raise PreconditionFailed(f"{seen.ref} was written meanwhile", reference=seen.ref)
 
 
 def check_conditions(

@@ -1,5 +1,6 @@
 """A move in the clouds is a copy and a deletion: what comes between them loses nothing."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,10 @@ import pytest
 
 import holdall
 from holdall.core.errors import NotFound, PreconditionFailed, Unavailable
+from holdall.core.runtime.blocking import drive
+from holdall.objects.options import CopyOptions
+from holdall.objects.transfer.crossing import copy_across
+from servers import S3Server
 
 Open = Callable[..., holdall.DataStore]
 
@@ -89,3 +94,24 @@ def test_a_move_is_answered_though_the_service_is_away_afterwards(
     assert between()
     assert meta.etag == store.stat("b").etag
     assert list(store.list()) == ["b"]
+
+
+def test_a_move_to_a_second_name_of_its_bucket_keeps_the_object(
+    open_s3: Open, versity_server: S3Server
+) -> None:
+    store = open_s3()
+    other = open_s3(endpoint=versity_server.endpoint.replace("127.0.0.1", "localhost"))
+    written = store.write("a", b"data")
+    while time.time_ns() // 10**9 == written.modified_ns // 10**9:
+        time.sleep(0.05)  # the service tells whole seconds
+    with pytest.raises(PreconditionFailed, match="written meanwhile"):
+        drive(
+            copy_across(
+                store.store,
+                other.store,
+                store.reference("a"),
+                other.reference("a"),
+                CopyOptions(move=True),
+            )
+        )
+    assert store.read("a") == b"data"

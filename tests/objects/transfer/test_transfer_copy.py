@@ -87,6 +87,20 @@ def test_an_interrupted_upload_is_resumed(places: Places) -> None:
     assert list(places.target.uploads()) == []
 
 
+@pytest.mark.parametrize("begun_with", [{}, {"class": "public"}, {"class": "secret"}])
+def test_a_resumed_object_has_the_tags_of_its_source(
+    places: Places, begun_with: dict[str, str]
+) -> None:
+    places.source.write("big", LARGE, sha256=SHA256, tags={"class": "secret"})
+    with places.target.upload("big", tags=begun_with) as upload:
+        upload.write(LARGE[:1234])
+    report = places.sync(SyncOptions(tags=True))
+    assert (report.ok, report.copied) == (True, 1)
+    assert report.resumed == (begun_with == {"class": "secret"})
+    assert places.target.stat("big", tags=True).tags == {"class": "secret"}
+    assert contents(places.target) == {"big": LARGE}
+
+
 def test_a_resumed_object_that_is_vouched_for_is_not_read_again(places: Places) -> None:
     places.source.write("big", LARGE, sha256=SHA256)
     stage(places.target, "big", LARGE[:1234], sha256=SHA256)

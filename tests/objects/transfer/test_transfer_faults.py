@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from holdall.core.errors import (
     Unavailable,
     Unsupported,
 )
+from holdall.core.reference import Reference
 from holdall.objects import transfer
 from holdall.objects.options import ListOptions
+from holdall.objects.results import DeleteFailure
 from holdall.objects.transfer import Step, SyncOptions
 from objects.transfer.places import Places, contents, fill
 
@@ -86,6 +88,27 @@ def test_a_store_that_answers_nothing_any_more_ends_it_early(places: Places) -> 
     report = places.sync()
     assert report.stopped is not None
     assert 20 <= len(report.failed) < 30
+
+
+def test_a_target_that_answers_nothing_any_more_is_asked_to_delete_no_more(
+    places: Places,
+) -> None:
+    fill(places.source, {"a": b"1"})
+    fill(places.target, {f"old/{n:04}": b"" for n in range(2500)})
+    asked: list[int] = []
+
+    def prepare(source: DataStore | AsyncDataStore, target: DataStore | AsyncDataStore) -> None:
+        async def delete(refs: Sequence[Reference], *_: object) -> Sequence[DeleteFailure]:
+            asked.append(len(refs))
+            raise Unavailable("gone")
+
+        setattr(target.store, "delete", delete)  # noqa: B010 (it is a method)
+
+    places.prepare = prepare
+    report = places.sync(DELETE)
+    assert report.stopped is not None
+    assert asked == [1000]
+    assert len(contents(places.target)) == 2501
 
 
 def test_a_listing_that_fails_is_an_error_and_deletes_nothing(places: Places) -> None:

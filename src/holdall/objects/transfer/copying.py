@@ -26,6 +26,7 @@ from holdall.objects.integrity import Hashed
 from holdall.objects.options import (
     GET,
     HEAD,
+    HEAD_TAGS,
     PART_BYTES,
     WRITE,
     GetOptions,
@@ -220,10 +221,10 @@ class Copier:
                 else:
                     written = await self._send(stream, upload, moved, begun=False)
                 # The upload began under the options of that time.
-                known = await self._target.head(target, HEAD)
+                known = await self._target.head(target, HEAD_TAGS if self._tags else HEAD)
                 if self._notes:
                     await self._staged.forget(upload)
-                if (known.content_type, known.metadata) == (wanted.content_type, wanted.metadata):
+                if _is_kept(known, wanted):
                     resumed = start + upload.kept
                     return Copied(written, resumed, meta, 0 if vouched else resumed)
             except (Corrupt, PreconditionFailed):
@@ -426,6 +427,13 @@ class Copier:
         except (ValueError, TypeError) as error:
             raise Unsupported(f"{target}: {error}", reference=target) from error
         return options
+
+
+def _is_kept(known: ObjectMeta, wanted: WriteOptions) -> bool:
+    """Whether an object has what was to be kept with it; its tags count where they are known."""
+    tags = wanted.tags if known.tags is None else known.tags
+    kept = (known.content_type, known.metadata, tags)
+    return kept == (wanted.content_type, wanted.metadata, wanted.tags)
 
 
 def _check_bytes(meta: ObjectMeta, size: int, sha256: str) -> None:

@@ -6,7 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from holdall.core.errors import Corrupt, HoldallError
+from holdall.objects.integrity import check_unwritten
 from holdall.objects.options import (
+    HEAD,
     PART_BYTES,
     CopyOptions,
     DeleteOptions,
@@ -60,6 +62,8 @@ async def copy_across(
         written = await _write(stream, target_store, target, kept)
     if options.move:
         # What was written there meanwhile was not copied, and stays.
+        if not source_store.capabilities.unique_etags:
+            check_unwritten(meta, await source_store.head(source, HEAD))
         seen = meta.etag if source_store.capabilities.conditional else None
         failures = await source_store.delete([source], DeleteOptions(if_match=seen))
         if failures:

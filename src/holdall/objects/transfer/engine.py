@@ -351,9 +351,13 @@ class Sync:
                             return
                         await self._delete(batch)
                         batch = []
+                        if self._report.stopped is not None:
+                            return
         if self._keeps(left):
             return
         await self._delete(batch)
+        if self._report.stopped is not None:
+            return
         conflicts, self._conflicts = self._conflicts, []
         self._second_try = True
         for pair, _ in conflicts:
