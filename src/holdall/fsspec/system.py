@@ -25,6 +25,7 @@ from holdall.core.runtime.blocking import drive
 from holdall.fsspec.files import CompressedFile, ReadFile, TextFile, WriteFile, as_in_folders
 from holdall.fsspec.listing import Info, Place
 from holdall.fsspec.reading import Reading
+from holdall.fsspec.transaction import FilesAtOnce
 from holdall.objects.data_store import DataStore
 from holdall.objects.opening import open as open_store
 from holdall.objects.options import CopyOptions
@@ -60,6 +61,7 @@ class HoldallFileSystem(Reading):
     scheme: ClassVar[str] = ""
     # Two stores can look alike and be two, such as memory without a name.
     cachable = False
+    transaction_type = FilesAtOnce
 
     def __init__(self, store: DataStore | StorePlace | None = None, **options: Any) -> None:
         super().__init__(use_listings_cache=False)
