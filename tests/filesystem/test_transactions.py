@@ -2,6 +2,7 @@
 
 # ruff: noqa: PT012 - what is written before the exception is the point of these tests
 
+import gzip
 from collections.abc import Callable
 from typing import Any
 
@@ -83,3 +84,38 @@ def test_what_cannot_be_forgotten_hides_no_error(
     assert "ConnectionError" in caplog.text
     fs.pipe_file(at("c"), b"c")
     assert fs.find(at("c")) == [at("c")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "compression"), [("wb", None), ("w", None), ("wb", "gzip"), ("w", "gzip")]
+)
+def test_a_file_that_is_open_at_the_end_publishes_none(
+    fs: HoldallFileSystem, at: At, mode: str, compression: str | None
+) -> None:
+    with pytest.raises(ValueError, match="still open") as caught, fs.transaction:
+        fs.pipe_file(at("t/1"), b"1")
+        file = fs.open(at("t/2"), mode, compression=compression)
+        file.write(b"2" if mode == "wb" else "2")
+    assert fs.unstrip_protocol(at("t/2")) in str(caught.value)
+    assert fs.find(at("t")) == []
+
+
+def test_files_that_were_closed_are_published_whole(fs: HoldallFileSystem, at: At) -> None:
+    with fs.transaction:
+        text = fs.open(at("t/1"), "w")
+        text.write("text")
+        text.close()
+        with fs.open(at("t/2"), "wb", compression="gzip") as file:
+            file.write(b"x" * 100_000)
+    assert fs.cat_file(at("t/1")) == b"text"
+    assert gzip.decompress(fs.cat_file(at("t/2"))) == b"x" * 100_000
+
+
+def test_a_commit_of_a_file_that_is_open_publishes_nothing(fs: HoldallFileSystem, at: At) -> None:
+    file = fs._open(at("a"), "wb", autocommit=False)
+    file.write(b"half")
+    with pytest.raises(ValueError, match="not closed"):
+        file.commit()
+    file.close()
+    file.commit()
+    assert not fs.exists(at("a"))

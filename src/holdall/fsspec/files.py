@@ -83,7 +83,7 @@ class WriteFile(io.BufferedIOBase):
 
     A `with` block that fails publishes nothing: neither its own, nor one around, nor that of a
     wrapper which closes it. A file that is dropped without `close` publishes nothing. In a
-    transaction the end of the transaction publishes.
+    transaction the end of the transaction publishes what was closed before.
 
     Attributes:
         fs: The file system.
@@ -166,7 +166,15 @@ class WriteFile(io.BufferedIOBase):
             self._end()
 
     def commit(self) -> None:
-        """Publish it now; nothing happens when it was discarded."""
+        """Publish it now; nothing happens when it was discarded.
+
+        Raises:
+            ValueError: It waits for this call, and was not closed: what a wrapper around it has
+                not handed over would be missing. Nothing is published.
+        """
+        if not self.autocommit and not self._ended:
+            self.discard()
+            raise ValueError(f"{self.full_name} was not closed before its commit: not published")
         self._ended = True
         if self._writer.meta is None and not self._writer.closed:
             with as_in_folders(self.fs, self.path):

@@ -33,6 +33,9 @@ class FilesAtOnce(Transaction):  # type: ignore[misc]
 
         Args:
             commit: Whether to publish.
+
+        Raises:
+            ValueError: A file is still open; none is published.
         """
         fs, files = self.fs, self.files
         self.fs, self.files = None, deque()
@@ -47,6 +50,12 @@ class FilesAtOnce(Transaction):  # type: ignore[misc]
 
 
 def _publish(files: deque[WriteFile]) -> None:
+    still_open = [file.full_name for file in files if not file.closed]
+    if still_open:
+        raise ValueError(
+            f"still open at the end of the transaction: {', '.join(still_open)}; nothing was "
+            "published: close each file in it"
+        )
     while files:
         try:
             files.popleft().commit()
