@@ -12,7 +12,7 @@ from fsspec.utils import isfilelike, merge_offset_ranges
 
 from holdall.core.errors import InvalidRange, NotFound
 from holdall.fsspec.downloading import download
-from holdall.fsspec.listing import Listing
+from holdall.fsspec.naming import Naming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ R = TypeVar("R")
 _WORKERS = 8
 
 
-class Reading(Listing):
+class Reading(Naming):
     """The part of a file system that reads."""
 
     def read_range(

@@ -10,9 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from contextlib import suppress
 from datetime import timedelta
-from glob import has_magic
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec.callbacks import DEFAULT_CALLBACK
@@ -21,15 +19,12 @@ from fsspec.core import get_compression
 from fsspec.utils import stringify_path
 
 from holdall.core.errors import AlreadyExists, NotFound, Unsupported
-from holdall.core.runtime.blocking import drive
+from holdall.fsspec.copying import Copying
 from holdall.fsspec.files import CompressedFile, ReadFile, TextFile, WriteFile, as_in_folders
 from holdall.fsspec.listing import Info, Place
-from holdall.fsspec.reading import Reading
 from holdall.fsspec.transaction import FilesAtOnce
 from holdall.objects.data_store import DataStore
 from holdall.objects.opening import open as open_store
-from holdall.objects.options import CopyOptions
-from holdall.objects.transfer.crossing import copy_across
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,7 +42,7 @@ def without_fsspecs_own(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in _FSSPECS_OWN}
 
 
-class HoldallFileSystem(Reading):
+class HoldallFileSystem(Copying):
     """A store as a file system; paths are keys.
 
     Directories are what object stores make of them: there while something lies in them, so that
@@ -265,49 +260,14 @@ class HoldallFileSystem(Reading):
         except AlreadyExists as error:
             raise Unsupported(f"{path}: the time of an object is that of its writing") from error
 
-    # Changing
-
-    def cp_file(self, path1: str, path2: str, *, move: bool = False, **kwargs: Any) -> None:
-        """Copy a file with all that is kept with it; of a directory there is nothing to copy.
-
-        Args:
-            path1: Which.
-            path2: Where to.
-            move: Whether `path1` goes, once the copy is whole.
-            kwargs: Not used.
-        """
-        path1 = self._strip_protocol(path1)
-        try:
-            source = self.object_place(path1)
-            target = self.object_place(self._strip_protocol(path2))
-            with as_in_folders(self, path2):
-                if source.store is not target.store:
-                    _copy_across(source, target, move=move)
-                elif move:
-                    source.store.move(source.ref, target.ref)
-                else:
-                    source.store.copy(source.ref, target.ref)
-        except FileNotFoundError:
-            if not self.isdir(path1):
-                raise
-
-    def mv(
-        self,
-        path1: Any,
-        path2: Any,
-        recursive: bool = False,
-        maxdepth: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Move files: each as soon as it is copied, so that nothing else is deleted."""
-        if self._strip_protocol(path1) != self._strip_protocol(path2):
-            self.copy(path1, path2, recursive, maxdepth, on_error="raise", move=True)
+    # Deleting
 
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
         """Delete files, in as few requests as the service allows.
 
         Args:
-            path: A path or pattern, or several. One that is the name of a file is no pattern.
+            path: A path or pattern, or several. One that is the name of a file or directory
+                is no pattern.
             recursive: Whether what lies in a directory goes too.
             maxdepth: How many levels of it.
 
@@ -334,10 +294,8 @@ class HoldallFileSystem(Reading):
             store.delete_many(refs)
 
     def _named(self, name: str) -> dict[str, Info]:
-        if not has_magic(name):
+        if not self.is_pattern(name):
             return {name: self.info(name)}
-        with suppress(NotFound):
-            return {name: self.object_info(name)}
         found: dict[str, Info] = self.glob(name, detail=True)
         if not found:
             raise NotFound(f"nothing is named {name}")
@@ -398,9 +356,3 @@ class HoldallFileSystem(Reading):
         """
         place = self.object_place(self._strip_protocol(path))
         return place.store.sign(place.ref, expires=timedelta(seconds=expiration), **kwargs)
-
-
-def _copy_across(source: Place, target: Place, *, move: bool) -> None:
-    """Copy an object into another store, through this process."""
-    options = CopyOptions(move=move)
-    drive(copy_across(source.store.store, target.store.store, source.ref, target.ref, options))
