@@ -6,6 +6,7 @@ import dis
 import errno
 import io
 import logging
+import os
 import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc]
     """An object as it was when it was opened, read in ranges.
 
     When it is replaced meanwhile, the next range raises `PreconditionFailed`: bytes of two
-    objects are never mixed.
+    objects are never mixed. It is read where it was opened, also when its path leads elsewhere now.
     """
 
     def __init__(
@@ -61,6 +62,8 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc]
             details = fs.object_info(path)
             size, etag = details["size"], details["etag"]
             self._details = details
+        self._place = fs.object_place(path)
+        self._owner = os.getpid()
         super().__init__(
             fs,
             path,
@@ -74,7 +77,11 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc]
         )
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        data: bytes = self.fs.read_range(self.path, start, end, if_match=self.kwargs["etag"])
+        if self._owner != os.getpid():
+            # A forked process opens its own stores.
+            self._place, self._owner = self.fs.object_place(self.path), os.getpid()
+        etag = self.kwargs["etag"]
+        data: bytes = self.fs.read_range(self._place, start, end, if_match=etag)
         return data
 
 

@@ -17,6 +17,8 @@ from holdall.fsspec.naming import Naming
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from holdall.fsspec.listing import Place
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -27,14 +29,13 @@ class Reading(Naming):
     """The part of a file system that reads."""
 
     def read_range(
-        self, path: str, start: int, end: int | None, *, if_match: str | None = None
+        self, place: Place, start: int, end: int | None, *, if_match: str | None = None
     ) -> bytes:
         """The bytes from `start` up to `end`, as far as there are any.
 
         Raises:
             PreconditionFailed: It has another etag than `if_match`.
         """
-        place = self.object_place(path)
         try:
             if end is None or end > start:
                 return place.store.read(place.ref, start=start, end=end, if_match=if_match)
@@ -54,7 +55,7 @@ class Reading(Naming):
             info = self.object_info(path)
             size, etag = info["size"], info["etag"]
             start, end, _ = slice(start, end).indices(size)
-        return self.read_range(path, start, end, if_match=etag)
+        return self.read_range(self.object_place(path), start, end, if_match=etag)
 
     def cat_ranges(
         self,

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 # Enough for the buckets of a program; of folders, which may be many, each keeps files open.
 _OPEN_STORES = 16
+
+Folder = tuple[int, int]
+"""The device and number of a folder, which stay when it is renamed."""
+
+_NO_FOLDER: Folder = (0, 0)
+"""Stands for what is elsewhere than in a folder, and has one name for good."""
+
 _CLASS_NAME = "HoldallFileSystem_"
 _SCALARS = (str, bytes, int, float, bool, type(None), os.PathLike)
 
@@ -58,8 +65,8 @@ def _is_plain(value: Any) -> bool:
 class UrlFileSystem(HoldallFileSystem, metaclass=_Instances):
     """The stores of one scheme; a path begins with bucket, container, host or name.
 
-    Stores are opened when a path first leads there, and shared by the paths. A process that was
-    forked opens its own.
+    Stores are opened when a path first leads there, and shared by the paths. Where a path leads to
+    another folder than before, that one is opened. A process that was forked opens its own.
 
     Args:
         root: For files: the folder that is the store. None looks for it: the nearest folder of
@@ -79,7 +86,7 @@ class UrlFileSystem(HoldallFileSystem, metaclass=_Instances):
         self._root = None if root is None else os.path.abspath(root)
         self._options = options
         self._guard = threading.Lock()
-        self._stores: OrderedDict[str, DataStore] = OrderedDict()
+        self._stores: OrderedDict[str, tuple[Folder, DataStore]] = OrderedDict()
         self._owner = os.getpid()
         shown = {name: _masked(self._kind, name, value) for name, value in options.items()}
         self.shown_options = shown if self._root is None else {**shown, "root": self._root}
@@ -137,15 +144,30 @@ class UrlFileSystem(HoldallFileSystem, metaclass=_Instances):
     def _opened(self, container: str) -> DataStore:
         if self._owner != os.getpid():
             self._go_on_in_a_fork()
+        leads_to = self._leads_to(container)
+        if leads_to is None:
+            # A store that makes its folder keeps it open, also when that is moved away meanwhile.
+            return self._open_store(container)
         with self._guard:
-            store = self._stores.get(container)
-            if store is None:
-                store = self._stores[container] = self._open_store(container)
+            led_to, store = self._stores.get(container, (None, None))
+            if store is None or led_to != leads_to:
+                store = self._open_store(container)
+                self._stores[container] = leads_to, store
                 if len(self._stores) > _OPEN_STORES:
                     # Not closed: a file may be open there, and who drops it last closes it.
                     self._stores.popitem(last=False)
             self._stores.move_to_end(container)
             return store
+
+    def _leads_to(self, container: str) -> Folder | None:
+        """The folder that a path leads to at this moment; None where there is none."""
+        if self.scheme != "file":
+            return _NO_FOLDER
+        try:
+            found = os.stat(container)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _open_store(self, container: str) -> DataStore:
         address = self._kind.settings_of(Reference.parse(f"{self.scheme}://{container}"))
