@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fsspec.callbacks import Callback
+from fsspec.utils import merge_offset_ranges
 
 from holdall.core.errors import Corrupt, PreconditionFailed
 from holdall.fsspec import FileFileSystem, HoldallFileSystem
@@ -128,6 +129,30 @@ def test_ranges_that_lie_near_are_asked_for_together(
     got = fs.cat_ranges([path] * 3, [0, 12, 80], [10, 20, 90], max_gap=5)
     assert got == [DATA[:10], DATA[12:20], DATA[80:90]]
     assert asked == [(0, 20), (80, 90)]
+
+
+def shrinking(
+    paths: list[str], starts: list[int], ends: list[int], max_gap: int
+) -> tuple[list[str], list[int], list[int]]:
+    """Merge ranges of one file as fsspec before 2026.3: one that lies in another ends it."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(zip(starts, ends, strict=True)):
+        if merged and start - merged[-1][1] <= max_gap:
+            merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((start, end))
+    return paths[:1] * len(merged), [start for start, _ in merged], [end for _, end in merged]
+
+
+@pytest.mark.parametrize("merge", [shrinking, merge_offset_ranges])
+def test_a_range_that_holds_another_comes_whole(
+    fs: HoldallFileSystem, path: str, monkeypatch: pytest.MonkeyPatch, merge: Any
+) -> None:
+    monkeypatch.setattr("holdall.fsspec.reading.merge_offset_ranges", merge)
+    assert fs.cat_ranges([path] * 2, [0, 10], [100, 20], max_gap=0) == [DATA, DATA[10:20]]
+    starts, ends = [0, 10, 15, 90, 15], [100, 5, 16, 200, 16]
+    got = fs.cat_ranges([path] * 5, starts, ends, max_gap=50)
+    assert got == [DATA[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
 def test_a_range_that_fails_is_answered_or_raised(fs: HoldallFileSystem, path: str, at: At) -> None:

@@ -15,10 +15,11 @@ from holdall.fsspec.downloading import download
 from holdall.fsspec.naming import Naming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from holdall.fsspec.listing import Place
 
+Span = tuple[str, int, int]
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -82,16 +83,16 @@ class Reading(Naming):
         if not len(starts) == len(ends) == len(paths):
             raise ValueError("there must be as many starts and ends as paths")
         wanted = list(zip(paths, starts, ends, strict=True))
-        merged = wanted
         plain = all(None not in each and each[1] >= 0 <= each[2] for each in wanted)
-        if max_gap is not None and plain:
-            merged = list(
-                zip(*merge_offset_ranges(paths, starts, ends, max_gap=max_gap), strict=True)
-            )
-        got = self._each(lambda span: self._answer(span, on_error), merged)
-        if merged is wanted:
-            return got
-        return [_cut(span, zip(merged, got, strict=True)) for span in wanted]
+        if max_gap is None or not plain:
+            return self._each(lambda span: self._answer(span, on_error), wanted)
+        merged = list(zip(*merge_offset_ranges(paths, starts, ends, max_gap=max_gap), strict=True))
+        # In fsspec before 2026.3 a range that holds another may lie in none of the merged ones.
+        around = [next((one for one in merged if _holds(one, span)), span) for span in wanted]
+        asked = list(dict.fromkeys(around))
+        got = self._each(lambda span: self._answer(span, on_error), asked)
+        found = dict(zip(asked, got, strict=True))
+        return [_cut(span, one, found[one]) for span, one in zip(wanted, around, strict=True)]
 
     def _answer(self, span: tuple[str, Any, Any], on_error: str) -> Any:
         try:
@@ -172,10 +173,12 @@ class Reading(Naming):
             download(reader, target, callback, self.blocksize)
 
 
-def _cut(span: tuple[str, int, int], parts: Iterable[tuple[tuple[str, int, int], Any]]) -> Any:
-    """The bytes of a range, out of those that it was asked for together with."""
-    path, start, end = span
-    for (name, first, last), data in parts:
-        if name == path and first <= start and end <= last:
-            return data[start - first : end - first] if isinstance(data, bytes) else data
-    return b""
+def _holds(around: Span, span: Span) -> bool:
+    return around[0] == span[0] and around[1] <= span[1] and span[2] <= around[2]
+
+
+def _cut(span: Span, around: Span, data: Any) -> Any:
+    """The bytes of a range, out of those of the one that it was asked for with."""
+    _, start, end = span
+    first = around[1]
+    return data[start - first : end - first] if isinstance(data, bytes) else data
