@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from holdall.core.errors import Corrupt, Unavailable
+from holdall.core.runtime.blocking import drive
 from holdall.objects.data_store import DataStore
+from holdall.objects.options import GetOptions
 
 Open = Callable[..., DataStore]
 
@@ -81,6 +83,23 @@ def test_what_others_change_under_a_reader_is_never_mixed(
         others.set("a", value)
         with pytest.raises(Corrupt, match="another program"):
             reader.read()
+
+
+@pytest.mark.parametrize(
+    "span", [(0, len(LARGE) - 1), (700_000, None), (3, 2_500_000), (-2_000_000, None)]
+)
+def test_what_others_change_under_the_reader_of_a_range_is_never_mixed(
+    store: DataStore, others: Any, span: tuple[int, int | None]
+) -> None:
+    store.write("a", LARGE)
+    ref, options = store.reference("a"), GetOptions(start=span[0], end=span[1])
+    body = drive(store.store.get(ref, options))
+    assert drive(body.read(1000)) + drive(body.read_all()) == LARGE[slice(*span)]
+    body = drive(store.store.get(ref, options))
+    drive(body.read(1000))
+    others.set("a", LARGE[::-1])
+    with pytest.raises(Corrupt, match="changed by another program"):
+        drive(body.read_all())
 
 
 @pytest.mark.parametrize("act", ["move", "copy over", "upload"])

@@ -67,11 +67,13 @@ local function size_of(key)
 end
 """,
     "fingerprint": """\
-local function fingerprint(key, size)
+local function fingerprint(key, size, first)
   if size <= PIECE then return redis.sha1hex(call('GET', key)) end
-  local pieces = {}
-  for at = 0, size - 1, PIECE do
-    pieces[#pieces + 1] = redis.sha1hex(call('GETRANGE', key, at, at + PIECE - 1))
+  local pieces, start = {}, first or 0
+  local stop = start + size
+  for at = start, stop - 1, PIECE do
+    local last = math.min(at + PIECE, stop) - 1
+    pieces[#pieces + 1] = redis.sha1hex(call('GETRANGE', key, at, last))
   end
   return redis.sha1hex(table.concat(pieces))
 end

@@ -45,6 +45,8 @@ end
 if stop - start <= PIECE then
   return answer(start, '-', '-', call('GETRANGE', key, start, stop - 1))
 end
+-- Its reader can tell from the fingerprint of what it reads, and of nothing else.
+if stop - start < size then found = fingerprint(key, stop - start, start) end
 local reader = redis.pcall('INCR', '.holdall/serial')
 if type(reader) == 'table' then
   -- It may only read here: nothing can be pinned, and a change is noticed by its note.

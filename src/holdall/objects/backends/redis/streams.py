@@ -8,8 +8,8 @@ been simpler, and costs the server the memory for each reader of each large obje
 nothing, and only happens to those that are replaced while they are read.
 
 Programs that write to the server by themselves know nothing of pins. What they change under a
-reader is an error, from the length of the value or, at the end of a whole body, from its
-fingerprint: never bytes of two objects as if they were one.
+reader is an error, from the length of the value or, at the end of the body, from the fingerprint
+that its bytes had when it was opened: never bytes of two objects as if they were one.
 """
 
 from __future__ import annotations
@@ -62,8 +62,7 @@ class RedisStream(ObjectStream):
         self._pin, self._reader = pinned
         self._note = note
         self._fingerprint = fingerprint
-        # Only who sees all of it can say what it was.
-        self._found = Fingerprint() if end - start == meta.size else None
+        self._found = Fingerprint()
 
     async def read(self, size: int) -> bytes:
         count = min(size, self._end - self._position, PART_BYTES)
@@ -87,11 +86,10 @@ class RedisStream(ObjectStream):
             raise self._lost("was replaced or deleted by another program, or lived out its time,")
         self._pin, _, chunk = reply.partition(b"\n")
         self._position += len(chunk)
+        self._found.update(chunk)
         if last:
             self._pin = b"-"
-        if self._found is not None:
-            self._found.update(chunk)
-            if last and self._found.hexdigest() != self._fingerprint:
+            if self._found.hexdigest() != self._fingerprint:
                 raise self._lost("was changed by another program")
         return chunk  # type: ignore[no-any-return]
 
