@@ -34,6 +34,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
             that a condition holds although an object was replaced by an equal one.
         atomic_moves: A move is one step. Otherwise it is a copy and a deletion, and one that fails
             since the source has gone or changed leaves the copy at its target.
+        told_by_get: A `get` tells of an object what `head` does. Otherwise it may leave out the
+            storage class and the MD5 of the service, and cut the time of writing to the second.
         metadata: The user's metadata is kept.
         tags: Tags are kept.
         content_type: The content type is kept.
@@ -56,6 +58,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     seeks: bool = True
     unique_etags: bool = True
     atomic_moves: bool = True
+    told_by_get: bool = True
     metadata: bool = True
     tags: bool = True
     content_type: bool = True

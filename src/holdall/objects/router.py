@@ -82,8 +82,9 @@ class RouterSettings(Struct, frozen=True, kw_only=True):
 class Router(Forwarding):
     """A store in front of several, by scheme and container.
 
-    Its root, capabilities and settings are those of the primary store; a key is one of the
-    primary store. A copy from one store to another goes through this process.
+    Its root, capabilities and settings are those of the primary store, but for `told_by_get`,
+    which is false; a key is one of the primary store. A copy from one store to another goes
+    through this process.
     """
 
     settings_type = RouterSettings
@@ -97,7 +98,10 @@ class Router(Forwarding):
             for scheme, given in settings.schemes.items()
         }
         self._primary = self._plan.open(runtime, self._around)
-        self._capabilities = msgspec.structs.replace(self._primary.capabilities, routes=True)
+        # A reference may lead to a store that tells less.
+        self._capabilities = msgspec.structs.replace(
+            self._primary.capabilities, routes=True, told_by_get=False
+        )
         self._place = _place(self._primary.root)
         self._multicontainer = settings.multicontainer
         self._falls_back = settings.fallback == "primary"

@@ -17,13 +17,13 @@ LARGE = hashlib.shake_128(b"large").digest(3 * BLOCK_BYTES + 17)
 class DiskShelf:
     """A cache with a folder, around a store whose large bodies come in pieces."""
 
-    def __init__(self, mode: Mode, folder: Path, **settings: Any) -> None:
+    def __init__(self, mode: Mode, folder: Path, *, terse: bool = False, **settings: Any) -> None:
         self.mode = mode
         self.folder = folder
         self.settings = CacheSettings(
             max_bytes=100_000, disk=str(folder), ttl=timedelta(seconds=5), **settings
         )
-        self.inner = Scripted(mode.runtime)
+        self.inner = Scripted(mode.runtime, terse=terse)
         self.restart()
 
     def restart(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from holdall.core.errors import Unavailable
 from holdall.core.runtime.blocking import BlockingRuntime, drive
@@ -17,6 +18,7 @@ from holdall.objects.layers import Call, Layer, Send
 from holdall.objects.layers.breaker import Breaker, BreakerSettings, BreakerStats
 from holdall.objects.options import LIST
 from holdall.objects.results import ObjectStream
+from holdall.objects.router import Router, RouterSettings
 
 if TYPE_CHECKING:
     from holdall.core.reference import Reference
@@ -84,15 +86,20 @@ class Scripted(Layer):
     """Raises what the script says: one act for each call, None for a call that goes well.
 
     An exception is raised instead of the call; a function is called instead of it, and answers.
-    Where the script is over, everything goes well.
+    Where the script is over, everything goes well. One that is `terse` tells less by a get than by
+    a head.
     """
 
     name: ClassVar[str] = "scripted"
     settings_type = NoSettings
     steps: ClassVar[bool] = True
 
-    def __init__(self, runtime: Runtime, *script: Act) -> None:
-        super().__init__(MemoryStore(MemorySettings(), runtime))
+    def __init__(self, runtime: Runtime, *script: Act, terse: bool = False) -> None:
+        super().__init__(
+            Router(RouterSettings(primary={"type": "memory"}), runtime)
+            if terse
+            else MemoryStore(MemorySettings(), runtime)
+        )
         self.script = deque(script)
         self.bodies: deque[list[int | BaseException]] = deque()
         self.calls: list[Call[Any]] = []
@@ -114,6 +121,10 @@ class Scripted(Layer):
             given = act()
             return await given if isinstance(given, Awaitable) else given  # type: ignore[no-any-return]
         answer: Any = await send(call)
+        if call.operation == "get" and not self.capabilities.told_by_get:
+            known = answer.meta
+            modified_ns = known.modified_ns // 1_000_000_000 * 1_000_000_000
+            answer.meta = replace(known, modified_ns=modified_ns, storage_class=None)
         if call.operation == "get" and self.bodies:
             answer = ScriptedStream(answer, self.bodies.popleft())
         return answer  # type: ignore[no-any-return]

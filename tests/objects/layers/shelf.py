@@ -21,7 +21,7 @@ class Shelf:
 
     def __init__(self, mode: Mode, **settings: Any) -> None:
         self.mode = mode
-        self.inner = Scripted(mode.runtime)
+        self.inner = Scripted(mode.runtime, terse=settings.pop("terse", False))
         seconds = settings.pop("ttl", 5)
         chosen = CacheSettings(ttl=timedelta(seconds=seconds), **settings)
         self.cache = Cache(self.inner, chosen, clock=mode.clock)

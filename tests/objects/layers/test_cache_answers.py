@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from holdall.core.errors import (
     InvalidRange,
@@ -85,6 +86,18 @@ def test_a_head_is_served_from_what_a_get_left(shelf: Shelf) -> None:
     meta = shelf.get().meta
     assert shelf.mode.run(shelf.cache.head(shelf.ref(), HEAD)) == meta
     assert shelf.sent == ["get"]
+
+
+@pytest.mark.parametrize("ttl", [5, 0])
+def test_a_head_after_a_get_that_tells_less_is_asked_and_kept(mode: Mode, ttl: float) -> None:
+    shelf = Shelf(mode, terse=True, ttl=ttl)
+    shelf.put(b"one", options=replace(TAGGED, storage_class="COLD"))
+    assert shelf.get().meta.storage_class is None
+    known = [shelf.mode.run(shelf.cache.head(shelf.ref(), HEAD)) for _ in range(2)]
+    own = shelf.mode.run(shelf.inner.inner.head(shelf.ref(), HEAD))
+    assert (known, own.storage_class) == ([own, own], "COLD")
+    assert shelf.sent == (["get", "head"] if ttl else ["get", "head", "head"])
+    assert (shelf.read(), shelf.sent.count("get")) == (b"one", 1)
 
 
 def test_a_second_head_asks_nothing(shelf: Shelf) -> None:

@@ -48,6 +48,17 @@ def test_what_is_on_the_disk_survives_a_restart(shelf: DiskShelf) -> None:
     assert (shelf.read() == LARGE, shelf.sent) == (True, ["get", "head"])
 
 
+def test_what_is_on_the_disk_is_found_by_a_time_that_is_finer(mode: Mode, tmp_path: Path) -> None:
+    shelf = DiskShelf(mode, tmp_path / "cache", terse=True)
+    shelf.put(LARGE)
+    for _ in range(2):
+        assert shelf.read() == LARGE
+        mode.clock.now += 10
+    shelf.restart()
+    assert shelf.read() == LARGE
+    assert shelf.sent == ["get", "head", "head"]
+
+
 def test_a_range_is_read_from_the_disk(shelf: DiskShelf) -> None:
     shelf.read()
     start, end = BLOCK_BYTES - 3, 2 * BLOCK_BYTES + 3

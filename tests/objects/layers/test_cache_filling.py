@@ -199,7 +199,11 @@ def test_another_writer_s_version_is_seen_when_it_is_time(shelf: DiskShelf, age:
     assert shelf.mode.run(run()) == (LARGE[::-1] if age else LARGE)
 
 
-def test_who_comes_late_asks_whether_it_is_still_this_one(shelf: DiskShelf) -> None:
+@pytest.mark.parametrize("terse", [False, True])
+def test_who_comes_late_asks_whether_it_is_still_this_one(shelf: DiskShelf, terse: bool) -> None:
+    shelf = DiskShelf(shelf.mode, shelf.folder, terse=terse)
+    shelf.put(LARGE)
+
     async def run() -> bytes:
         async with await shelf.cache.get(shelf.ref, GET) as first:
             await first.read(1000)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from holdall.core.reference import Reference
 from holdall.objects.layers.cache_disk import BLOCK_BYTES, Damaged, Disk, DiskFile
@@ -78,6 +79,20 @@ def test_a_file_of_another_version_is_removed(tmp_path: Path, other: ObjectMeta)
     _kept(disk, "k")
     assert _find(disk, other) is None
     assert os.listdir(disk.folder) == []
+
+
+def test_a_file_whose_time_was_told_in_seconds_is_found_by_one_that_is_finer(
+    tmp_path: Path,
+) -> None:
+    disk = Disk(str(tmp_path / "cache"), 1 << 20)
+    second = 1_700_000_000_000_000_000
+    told = ObjectMeta(REF.parent, "k", 100, second, "etag")
+    for kept, found in ((second, second + 7), (second + 7, second + 7)):
+        _write(disk, REF, replace(told, modified_ns=kept), bytes(100))
+        assert _find(disk, replace(told, modified_ns=found)) is not None
+    for kept, found in ((second + 7, second), (second + 7, second + 8), (second, 2 * second)):
+        _write(disk, REF, replace(told, modified_ns=kept), bytes(100))
+        assert _find(disk, replace(told, modified_ns=found)) is None
 
 
 def test_what_was_not_used_for_the_longest_time_is_removed_first(tmp_path: Path) -> None:

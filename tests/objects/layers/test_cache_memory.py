@@ -39,7 +39,7 @@ def test_an_object_is_dropped_under_every_address_that_ends_in_its_key() -> None
     for ref in refs:
         meta = ObjectMeta(ref.parent, "k", 1, 0, "e")
         place = (ref.key, ref.scheme, ref.container, ref.host)
-        entries.keep(entries.begin(ref, 1.0), place, meta, b"x", False)
+        entries.keep(entries.begin(ref, 1.0), place, meta, b"x", False, True)
     entries.drop(refs[:1])
     assert (len(entries), entries.size) == (0, 0)
 

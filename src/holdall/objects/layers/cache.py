@@ -58,11 +58,12 @@ class Cache(Layer):
     With `if_match`, bytes that have this etag are served although the object may have changed
     meanwhile; for any other etag the store is asked.
 
-    Only whole bodies are kept, with what is known of the object. A range is cut out of a body
-    that is here, and else read from the store. Many readers of one object share one request,
-    that of a large one too while it is written to the disk; one that is cancelled disturbs no
-    other. No error is kept, nor that there is no object: what was missing is often waited for.
-    Listings are neither kept nor looked into.
+    Only whole bodies are kept, with what is known of the object; where a `get` tells less of it
+    than `head`, the first `head` after it asks the store. A range is cut out of a body that is
+    here, and else read from the store. Many readers of one object share one request, that of a
+    large one too while it is written to the disk; one that is cancelled disturbs no other. No
+    error is kept, nor that there is no object: what was missing is often waited for. Listings are
+    neither kept nor looked into.
 
     Args:
         inner: The store that it stands around.
@@ -88,6 +89,7 @@ class Cache(Layer):
         self._ttl = mine.ttl.total_seconds()
         self._clock = clock
         self._entries = Entries(mine.max_bytes)
+        self._told_by_get = inner.capabilities.told_by_get
         self._disk = Disk(mine.disk, mine.disk_bytes) if mine.disk and mine.disk_bytes else None
         self._flights = Flights(self._entries, self._runtime, clock, self._ttl)
         self._fillings: WeakValueDictionary[Place, Filling] = WeakValueDictionary()
@@ -145,7 +147,7 @@ class Cache(Layer):
         ref, options = call.args
         place = (ref.key, ref.scheme, ref.container, ref.host)
         arrived = self._clock()
-        entry = self._entries.find(place, arrived - self._ttl, options.tags)
+        entry = self._entries.find(place, arrived - self._ttl, options.tags, told=True)
         if entry is not None:
             self._entries.hit()
         else:
@@ -259,7 +261,7 @@ class Cache(Layer):
             except NotFound:
                 self._entries.gone(fill, place)
                 raise
-            return self._entries.keep(fill, place, meta, None, tags)
+            return self._entries.keep(fill, place, meta, None, tags, True)
 
         entry = None
         while entry is None:
@@ -274,7 +276,8 @@ class Cache(Layer):
         if data is None and stream.length <= self._largest:
             data = await stream.read_all()
         small = data is not None and len(data) == meta.size <= self._largest
-        self._entries.keep(fill, place, meta, data if small else None, options.tags)
+        kept = data if small else None
+        self._entries.keep(fill, place, meta, kept, options.tags, self._told_by_get)
         filling = None if small else await self._fill(place, ref, stream, fill)
         if filling is not None:
             stream = filling.join(meta)

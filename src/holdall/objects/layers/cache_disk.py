@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from holdall.core.reference import Reference
@@ -36,6 +37,7 @@ _MARK = b"holdall cache 1\n"
 _END = struct.Struct(f">QI32s{len(_MARK)}s")  # body, description, digest of it, mark
 _NAME = re.compile(r"[0-9a-f]{64}\.object\Z|[0-9a-f]{32}\.part\Z")
 _ABANDONED_SECONDS = 3600.0
+_SECOND = 1_000_000_000
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _WRITE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -166,12 +168,15 @@ class DiskFile:
             raise Damaged
         count = -(-self._size // BLOCK_BYTES)
         described = msgspec.json.encode(expected)
+        # A store may tell a reader nothing finer, and there are files of what it told.
+        seconds = expected.modified_ns // _SECOND * _SECOND
+        coarse = msgspec.json.encode(replace(expected, modified_ns=seconds))
         tail = count * _DIGEST_BYTES + len(described)
         if info.st_size != self._size + tail + _END.size:
             raise Damaged
         ending = _pread(descriptor, tail + _END.size, self._size)
         self._digests, found = ending[: count * _DIGEST_BYTES], ending[-_END.size :]
-        if not ending[count * _DIGEST_BYTES :].startswith(described):
+        if not ending[count * _DIGEST_BYTES :].startswith((described, coarse)):
             raise Damaged
         if found != _ending(self._size, len(described), ending[:tail]):
             raise Damaged

@@ -33,12 +33,14 @@ class Entry(Struct, frozen=True, gc=False):
         data: All of its bytes; None where they are not kept.
         checked: When the request was sent that answered it, by the cache's clock.
         tagged: Whether that request asked for tags.
+        told: Whether `meta` is what a `head` answers.
     """
 
     meta: ObjectMeta
     data: bytes | None
     checked: float
     tagged: bool
+    told: bool
 
     def serves(self, options: GetOptions) -> bool:
         """Whether it has what these options ask for, if it is recent enough."""
@@ -133,14 +135,18 @@ class Entries:
             self.hits += 1
             return entry
 
-    def find(self, place: Place, oldest: float, tags: bool) -> Entry | None:
-        """The entry that is newer than this, and has tags if they are asked for."""
+    def find(self, place: Place, oldest: float, tags: bool, *, told: bool = False) -> Entry | None:
+        """The entry that is newer than this, and has tags, or all that a `head` tells, if asked."""
         with self._guard:
             found = self._entries.get(place)
-            if found is None or found[0].checked <= oldest or (tags and not found[0].tagged):
+            if found is None:
+                return None
+            entry = found[0]
+            lacks = (tags and not entry.tagged) or (told and not entry.told)
+            if lacks or entry.checked <= oldest:
                 return None
             self._entries.move_to_end(place)
-            return found[0]
+            return entry
 
     def last(self, place: Place) -> Entry | None:
         """The entry, however old."""
@@ -193,7 +199,13 @@ class Entries:
             del self._flights[fill.what]
 
     def keep(
-        self, fill: Fill, place: Place, meta: ObjectMeta, data: bytes | None, tagged: bool
+        self,
+        fill: Fill,
+        place: Place,
+        meta: ObjectMeta,
+        data: bytes | None,
+        tagged: bool,
+        told: bool,
     ) -> Entry:
         """Keep what a request answered, and answer the entry.
 
@@ -204,7 +216,7 @@ class Entries:
             before = self._entries.get(place)
             if data is None and before is not None and before[0].same(meta):
                 data = before[0].data
-            entry = Entry(meta, data, fill.begun, tagged)
+            entry = Entry(meta, data, fill.begun, tagged, told)
             if fill.dropped or (before is not None and before[0].checked > fill.begun):
                 return entry
             cost = entry.cost()

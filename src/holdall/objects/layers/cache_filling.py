@@ -65,7 +65,7 @@ class Filling:
         mine = self._meta
         return (
             self._body is not None
-            and (mine.etag, mine.size, mine.modified_ns) == (meta.etag, meta.size, meta.modified_ns)
+            and (mine.etag, mine.size) == (meta.etag, meta.size)
             and options.span(meta.size, meta.ref) == (0, meta.size)
         )
 

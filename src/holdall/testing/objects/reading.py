@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from typing import TYPE_CHECKING
 
@@ -193,6 +194,25 @@ class ReadFacts(Facts):
             assert asked.meta.tags == {"b": "c"}
         async with await store.store.get(ref, GET) as stream:
             assert stream.meta.tags is None
+
+    @pytest.mark.parametrize("size", [10, 3_000_000])
+    async def test_a_body_tells_of_its_object_what_stat_does(
+        self, store: AsyncDataStore, size: int
+    ) -> None:
+        can = store.capabilities
+        needs(can.told_by_get, "gets that tell all of an object")
+        data = b"x" * size
+        await store.write(
+            "a",
+            data,
+            content_type="text/plain" if can.content_type else None,
+            metadata={"b": "c"} if can.metadata else None,
+            content_md5=hashlib.md5(data, usedforsecurity=False).hexdigest(),
+            sha256=hashlib.sha256(data).hexdigest(),
+            storage_class="COLD" if can.storage_class else None,
+        )
+        async with await store.store.get(store.reference("a"), GET) as stream:
+            assert stream.meta == await store.stat("a")
 
     async def test_an_object_is_read_into_a_writer(self, store: AsyncDataStore) -> None:
         await store.write("a", _LARGE)

@@ -54,6 +54,7 @@ CAPABILITIES = Capabilities(
     remote=True,
     atomic_moves=False,
     seeks=False,  # the service's listing can only go on from a token of its own
+    told_by_get=False,
     storage_class=True,
     sign=True,
     resume="multipart",

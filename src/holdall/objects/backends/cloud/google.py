@@ -44,6 +44,7 @@ _TAGS = "holdall-tags"
 CAPABILITIES = Capabilities(
     remote=True,
     atomic_moves=False,
+    told_by_get=False,
     storage_class=True,
     sign=True,
     resume="multipart",

@@ -58,6 +58,7 @@ CAPABILITIES = Capabilities(
     remote=True,
     unique_etags=False,
     atomic_moves=False,
+    told_by_get=False,
     storage_class=True,
     sign=True,
     resume="multipart",
