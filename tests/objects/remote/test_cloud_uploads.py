@@ -5,6 +5,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -65,6 +66,56 @@ def _upload(store: holdall.DataStore, **options: Any) -> Upload:
 def _pieces(data: bytes = _LARGE, size: int = 1024 * 1024) -> Iterator[bytes]:
     for at in range(0, len(data), size):
         yield data[at : at + size]
+
+
+# Notes
+
+
+def _end(service: Any, ref: Any, session: str, how: str) -> None:
+    if how == "aborted":
+        service.drop(ref, session)
+    else:
+        service.finish(ref, session, service.parts(ref, session), WriteOptions())
+
+
+@pytest.mark.parametrize("how", ["aborted", "completed"])
+@pytest.mark.parametrize("opener", ["open_s3", "open_moto"])
+def test_a_note_of_an_upload_that_is_gone_is_purged(
+    request: pytest.FixtureRequest, opener: str, how: str
+) -> None:
+    open_store: Open = request.getfixturevalue(opener)
+    store = open_store(part_size=_PART)
+    upload: Any = _upload(store)
+    drive(upload.write(_LARGE))
+    drive(upload.close())
+    _end(store.backend.service, upload.ref, upload._session, how)  # type: ignore[attr-defined]
+    (left,) = store.uploads()
+    assert (left.key, left.offset) == ("a", 0)
+    assert store.purge_uploads(timedelta(days=1)) == 0
+    assert [info.id for info in store.uploads()] == [left.id]
+    # Nothing was there to be aborted.
+    assert store.purge_uploads(timedelta(days=-1)) == 0
+    assert list(store.uploads()) == []
+    assert store.exists("a") == (how == "completed")
+
+
+def test_who_would_go_on_with_what_is_gone_is_told_so_also_where_nothing_may_be_removed(
+    open_s3: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_s3(part_size=_PART)
+    upload: Any = _upload(store)
+    drive(upload.write(_LARGE))
+    drive(upload.close())
+    service: Any = store.backend.service  # type: ignore[attr-defined]
+    service.drop(upload.ref, upload._session)
+
+    def refuse(refs: Any) -> None:
+        raise errors.PermissionDenied("no")
+
+    monkeypatch.setattr(service, "delete", refuse)
+    with pytest.raises(errors.NotFound, match="go on with"):
+        drive(store.store.upload(store.reference("a"), WriteOptions(), upload.id))
+    assert len(list(store.uploads())) == 1
 
 
 # Bytes

@@ -12,6 +12,7 @@ import logging
 import re
 import time
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -85,6 +86,8 @@ class Staging:
         try:
             parts = await container.run(container.service.parts, ref, note.session)
         except NotFound as error:
+            with suppress(HoldallError):  # who may not remove the note is told the same
+                await self.forget(resume)
             raise NotFound(
                 f"{ref} has no upload {resume!r} to go on with", reference=ref
             ) from error
@@ -123,7 +126,7 @@ class Staging:
         try:
             parts = await container.run(container.service.parts, ref, note.session)
         except NotFound:
-            parts = []  # the service has dropped them; the note is left to be purged
+            parts = []  # the service has dropped them; the note goes when it is purged
         offset = sum(part.size for part in parts)
         return UploadInfo(
             container.root,
