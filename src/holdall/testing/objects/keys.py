@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holdall.core.errors import InvalidKey, KeyConflict
+from holdall.core.errors import AlreadyExists, InvalidKey, KeyConflict, NotFound
 from holdall.core.reference import MAX_KEY_BYTES, Reference
 from holdall.objects.options import GET, HEAD, LIST, WRITE
 from holdall.testing.objects.asking import fill, in_byte_order, keys_of, uploads_of
@@ -50,6 +50,14 @@ _AWKWARD = [
     "é" * 125,
     "/".join(["deep"] * 60),
 ]
+
+_ANSWERS = [
+    "status: 412 x",
+    "x status code: 500",
+    "path status: 503/path status: 503",
+    "<Code>NoSuchBucket</Code>",
+]
+"""Keys that read like what a service says of a request."""
 
 _HOSTILE = {
     "climbs": "../x",
@@ -147,6 +155,18 @@ class KeyFacts(Facts):
         assert await keys_of(store) == in_byte_order(_AWKWARD)
         for key in _AWKWARD:
             assert await store.read(key) == key.encode()
+
+    @pytest.mark.parametrize("key", _ANSWERS)
+    async def test_a_key_that_reads_like_an_answer_is_not_taken_for_one(
+        self, store: AsyncDataStore, key: str
+    ) -> None:
+        with pytest.raises(NotFound):
+            await store.read(key)
+        await store.write(key, b"data")
+        if store.capabilities.conditional:
+            with pytest.raises(AlreadyExists):
+                await store.write(key, b"other", if_none_match="*")
+        assert await store.read(key) == b"data"
 
     @pytest.mark.parametrize("key", _AWKWARD, ids=ascii)
     async def test_an_awkward_name_can_be_a_folder(self, store: AsyncDataStore, key: str) -> None:

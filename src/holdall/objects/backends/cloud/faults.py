@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _STATUS = re.compile(r"status(?: code)?: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9]+)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]{1,300})")
+# It says everything a second time behind this, with the key in other places.
+_AGAIN = "\n\nDebug source:\n"
 
 _NO_CONTAINER = {"NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "ResourceNotFound"}
 _UNKNOWN_CALLER = {
@@ -204,9 +206,10 @@ def raised(error: Exception, asked: Asked, endpoint: str) -> HoldallError:
     shown = masked(text)
     if shown != text:
         error.args = (shown,)  # it becomes the cause, which a traceback prints
-    status, code = _STATUS.search(text), _CODE.search(text)
+    said = _without_key(text.partition(_AGAIN)[0], asked.ref.key)
+    status, code = _STATUS.search(said), _CODE.search(said)
     if status is not None:
-        message = _MESSAGE.search(text)
+        message = _MESSAGE.search(said)
         return answered(
             int(status[1]),
             code[1] if code else "",
@@ -231,6 +234,13 @@ def raised(error: Exception, asked: Asked, endpoint: str) -> HoldallError:
             f"{asked.ref}: the connection to {endpoint} failed, or broke off", reference=asked.ref
         )
     return found if _UNREACHED.search(text) else lost(found, asked)
+
+
+def _without_key(text: str, key: str) -> str:
+    """What obstore says of an object, without its key, which may read like an answer."""
+    for before in ("location ", "path "):
+        text = text.replace(before + key, before)
+    return text
 
 
 def lost(error: HoldallError, asked: Asked) -> HoldallError:
