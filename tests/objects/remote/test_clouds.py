@@ -148,6 +148,44 @@ def test_deletes_go_in_batches(open_cloud: Open, sent: list[tuple[str, str]]) ->
     assert len(sent) - 1 == {"s3": 1, "az": 2, "gs": 4}[store.type]
 
 
+@pytest.mark.parametrize("opener", ["open_s3", "open_moto"])
+def test_keys_that_xml_cannot_hold_are_deleted(
+    request: pytest.FixtureRequest, sent: list[tuple[str, str]], opener: str
+) -> None:
+    store: holdall.DataStore = request.getfixturevalue(opener)()
+    keys = ["a", "b\uffff", "c", "\ufffe/d", "e"]
+    for key in keys:
+        store.write(key, b"data")
+    sent.clear()
+    store.delete_many([*keys, "\uffff"])
+    assert sorted(method for method, _ in sent) == ["DELETE", "DELETE", "DELETE", "POST"]
+    assert [key for key in keys if store.exists(key)] == []
+    store.write("b\uffff", b"data")
+    store.delete("b\uffff")
+    assert not store.exists("b\uffff")
+
+
+def test_a_key_that_xml_cannot_hold_fails_alone(
+    open_s3: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_s3()
+    for key in ("a", "b\uffff"):
+        store.write(key, b"data")
+    service: Any = store.backend.service  # type: ignore[attr-defined]
+    send = service._send
+
+    def refuse(method: str, *more: Any) -> Any:
+        if method == "DELETE":
+            raise errors.PermissionDenied("no")
+        return send(method, *more)
+
+    monkeypatch.setattr(service, "_send", refuse)
+    with pytest.raises(errors.PartialFailure) as caught:
+        store.delete_many(["a", "b\uffff"])
+    assert [type(error) for error in caught.value.errors] == [errors.PermissionDenied]
+    assert [store.exists(key) for key in ("a", "b\uffff")] == [False, True]
+
+
 def test_a_large_object_is_written_and_read_in_parts(open_cloud: Open) -> None:
     store = open_cloud(part_size=_PART, single_size=_PART)
     data = bytes(range(256)) * (40 * 4096 + 1)

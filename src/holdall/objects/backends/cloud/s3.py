@@ -44,6 +44,8 @@ _COPIES_AT_ONCE = 8
 _CREATE = WriteOptions(if_none_match="*")
 _TAG = re.compile(r"[\w +\-=._:/@]*\Z")
 _META = "x-amz-meta-"
+# Of what a key can hold, XML 1.0 has no way to write these; such keys are deleted one by one.
+_NO_XML = {"\ufffe", "\uffff"}
 # Names that obstore would take for a header of its own.
 _HEADERS = {
     "cache-control",
@@ -209,6 +211,21 @@ class S3Service(Service):
     # Changing
 
     def delete(self, refs: Sequence[Reference]) -> list[tuple[Reference, HoldallError]]:
+        named: list[Reference] = []
+        odd: list[Reference] = []
+        for ref in refs:
+            (named if _NO_XML.isdisjoint(ref.key) else odd).append(ref)
+        failed = self._delete_named(named) if named else []
+        for ref in odd:
+            try:
+                self._send("DELETE", ref, Asked(ref, writes=True))
+            except NotFound:
+                continue
+            except HoldallError as error:
+                failed.append((ref, error))
+        return failed
+
+    def _delete_named(self, refs: Sequence[Reference]) -> list[tuple[Reference, HoldallError]]:
         root = ElementTree.Element("Delete")
         ElementTree.SubElement(root, "Quiet").text = "true"
         by_key = {ref.key: ref for ref in refs}
