@@ -44,7 +44,7 @@ class HoldallError(Exception):
 
     Attributes:
         retry_after: For how many seconds the service asks not to be called again; None where it
-            does not say.
+            does not say, or where that does not come through.
         uncertain: Whether the answer to a change was lost, so that it may have been applied.
     """
 
