@@ -38,6 +38,7 @@ from holdall.haystack.tables import (
     to_pandas,
     to_polars,
 )
+from holdall.testing.haystack.samples import nameless_zone
 from holdall.testing.haystack.strategies import grids, histories
 
 pd = pytest.importorskip("pandas")
@@ -194,6 +195,13 @@ def test_a_fixed_offset_becomes_a_zone_of_that_offset() -> None:
     moment = datetime(2024, 1, 31, tzinfo=timezone(timedelta(hours=5)))
     (back,) = from_arrow(to_arrow(Grid([{"ts": moment}]))).column("ts")
     assert same(back, datetime(2024, 1, 31, tzinfo=ZoneInfo("Etc/GMT-5")))
+
+
+@pytest.mark.parametrize("months", [(1, 7), (7,)])
+def test_moments_of_a_zone_without_a_name_stay_those_moments(months: tuple[int, ...]) -> None:
+    at = nameless_zone("Europe/Berlin")
+    grid = Grid([{"ts": datetime(2024, month, 15, 12, tzinfo=at)} for month in months])
+    assert from_arrow(to_arrow(grid)) == grid
 
 
 def test_a_grid_without_rows_is_kept() -> None:

@@ -178,7 +178,7 @@ def _write_moments(values: Sequence[Any], *, exact: bool) -> _Written | None:
 def _key(moment: datetime) -> str:
     of = moment.tzinfo
     moment = named(moment)
-    if isinstance(of, ZoneInfo) and moment.tzinfo is of:
+    if isinstance(of, ZoneInfo) and of.key and moment.tzinfo is of:
         return of.key
     return zone(zone_name(moment)).key
 

@@ -16,11 +16,13 @@ from holdall.haystack.codecs.contract import NO_LIMITS, Codec, Head, Limits
 from holdall.haystack.codecs.hayson import HAYSON
 from holdall.haystack.codecs.hayson_reading import HaysonReading
 from holdall.haystack.codecs.hayson_writing import HaysonWriting
+from holdall.haystack.codecs.json3 import JSON3
 from holdall.haystack.codecs.zinc import ZINC
 from holdall.haystack.codecs.zinc_texts import GridText
 from holdall.haystack.codecs.zinc_writing import write_head, write_row
 from holdall.haystack.kinds import Uri
 from holdall.haystack.zones import zone
+from holdall.testing.haystack.samples import nameless_zone
 from holdall.testing.haystack.strategies import moments, numbers, refs, texts, units
 
 if TYPE_CHECKING:
@@ -230,6 +232,15 @@ def test_a_second_row_unlike_the_first_is_written_and_read(codec: Codec, rows: l
     for some in (rows, rows[::-1], rows * 3):
         grid = Grid(some, cols=["a", "b"])
         assert same(codec.decode(codec.encode(grid)), grid)
+
+
+@pytest.mark.parametrize("codec", [ZINC, HAYSON, JSON3], ids=["zinc", "hayson", "json3"])
+@pytest.mark.parametrize("city", ["Europe/Berlin", "Europe/London", "Asia/Kolkata"])
+def test_moments_of_a_zone_without_a_name_stay_those_moments(codec: Codec, city: str) -> None:
+    at = nameless_zone(city)
+    rows = [{"ts": datetime(2024, month, 15, 12, tzinfo=at)} for month in (1, 7, 1)]
+    for some in (rows, rows[1:]):
+        assert codec.decode(codec.encode(Grid(some))) == Grid(some)
 
 
 @pytest.mark.parametrize("row", [b'{"a":"x","c":5}', b'{"a":"x","b":5,"c":5}', b'{"c":"x"}'])

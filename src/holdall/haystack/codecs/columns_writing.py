@@ -8,7 +8,7 @@ by value, which comes to the same, and names what cannot be written.
 from __future__ import annotations
 
 from itertools import chain, repeat
-from operator import attrgetter, itemgetter
+from operator import attrgetter, is_, itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -75,8 +75,11 @@ def moment_texts(
         moments: At least one.
         only_utc_is_z: Whether another zone without an offset has `+00:00` and not `Z`.
     """
-    zones = set(map(_TZINFO, moments))
-    if set(map(type, zones)) != {ZoneInfo} or len(zones) > 1:
+    at = moments[0].tzinfo
+    if not all(map(is_, map(_TZINFO, moments), repeat(at))):
+        return None
+    # One without a key is named by its offset, which is of one moment alone.
+    if type(at) is not ZoneInfo or not at.key:
         return None
     text = write_moment(moments[0])
     _, _, name = text.partition(" ")

@@ -124,7 +124,8 @@ class JsonWriting(ABC):
             return name
         if moment.tzinfo is None:
             raise TypeError(f"{moment!r} has no zone")
-        if type(moment.tzinfo) is ZoneInfo:
+        # One without a key is named by its offset, which is of this moment alone.
+        if type(moment.tzinfo) is ZoneInfo and moment.tzinfo.key:
             with suppress(ValueError):  # one without a name gives way to UTC
                 self._zones[moment.tzinfo] = zone_name(moment)
         return None

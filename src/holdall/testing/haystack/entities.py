@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from holdall.haystack.stores.entities import (
     Update,
 )
 from holdall.testing.facts import BothFaces
-from holdall.testing.haystack.samples import BUILDING, FILTERS, VALUES
+from holdall.testing.haystack.samples import BUILDING, FILTERS, VALUES, nameless_zone
 
 _ALL = parse_filter("id")
 
@@ -75,6 +76,22 @@ class EntityStoreSuite(BothFaces[EntityStore]):
             assert stored is not None
             assert same(stored.entity["value"], value), name
             assert set(stored.entity) == {"id", "value"}
+
+    async def test_moments_of_a_zone_without_a_name_stay_those_moments(
+        self, store: EntityStore
+    ) -> None:
+        await store.connect()
+        berlin = nameless_zone("Europe/Berlin")
+        moments = {
+            "winter": datetime(2024, 1, 15, 12, tzinfo=berlin),
+            "summer": datetime(2024, 7, 15, 12, tzinfo=berlin),
+        }
+        await store.commit([Add(_entity("a", **moments))])
+        other = self.another()
+        await other.connect()
+        (stored,) = (await other.get(["a"])).entities
+        assert stored is not None
+        assert stored.entity == _entity("a", **moments)
 
     async def test_connecting_twice_changes_nothing(self, store: EntityStore) -> None:
         await store.connect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
+from importlib.resources import files
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -56,6 +57,12 @@ VALUES: Final[dict[str, Any]] = {
     "grid": Grid([{"a": Number(1)}, {"b": "x"}], meta={"dis": "G"}),
 }
 """Values of tags, by names of tags."""
+
+
+def nameless_zone(key: str) -> ZoneInfo:
+    """A zone that does not know its name, as one read from `/etc/localtime`."""
+    with files("tzdata").joinpath("zoneinfo", key).open("rb") as file:
+        return ZoneInfo.from_file(file)
 
 
 def _of(id_: str, **tags: Any) -> dict[str, Any]:
