@@ -195,3 +195,20 @@ def test_a_file_that_goes_while_it_is_listed_is_left_out(
 
     monkeypatch.setattr(listing, "_read_names", read_and_remove)
     assert list(store.list()) == ["a", "c"]
+
+
+def test_a_folder_whose_only_object_is_moved_up_in_it_stays_listed(
+    store: holdall.DataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write("year/day/hour/a", b"")
+    read_names = listing._read_names
+
+    def read_and_move(descriptor: int) -> list[str]:
+        names = read_names(descriptor)
+        if names == ["hour/"]:
+            monkeypatch.undo()
+            store.move("year/day/hour/a", "year/day/a")
+        return names
+
+    monkeypatch.setattr(listing, "_read_names", read_and_move)
+    assert store.list_directories("") == ("year",)

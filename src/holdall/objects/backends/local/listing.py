@@ -131,10 +131,12 @@ class Lister:
     def first_key(self, folder: str) -> str | None:
         """The key of any object under a folder; None when there is none."""
         pending = [folder]
+        moved = False
         while pending:
             current = pending.pop()
             descriptor = self.open(current)
             if descriptor is None:
+                moved = current != folder
                 continue
             try:
                 names = self.names(descriptor, current)
@@ -147,7 +149,8 @@ class Lister:
                         pending.append(key[:-1])
                 elif not name.endswith(_FOREIGN) and _fits(key):
                     return key
-        return None
+        # What was in a folder that went meanwhile may be where this has looked before.
+        return self.first_key(folder) if moved else None
 
 
 class _Level:
