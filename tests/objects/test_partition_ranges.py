@@ -107,20 +107,20 @@ def test_the_last_hour_that_a_datetime_can_hold_is_reached() -> None:
 
 def test_the_compacted_files_of_each_day_that_is_touched_are_one_pattern() -> None:
     assert patterns(utc(2025, 11, 24, 22), utc(2025, 11, 26, 1), compacted=True) == [
-        "2025/11/24/*",
         "2025/11/24/22/*",
         "2025/11/24/23/*",
-        "2025/11/25/*",
+        "2025/11/24/*",
         "2025/11/25/[0-2][0-9]/*",
-        "2025/11/26/*",
+        "2025/11/25/*",
         "2025/11/26/00/*",
+        "2025/11/26/*",
     ]
 
 
 def test_the_compacted_files_of_a_whole_month_are_one_pattern() -> None:
     assert patterns(utc(2025, 11, 1), utc(2025, 12, 1), compacted=True) == [
-        "2025/11/[0-3][0-9]/*",
         "2025/11/[0-3][0-9]/[0-2][0-9]/*",
+        "2025/11/[0-3][0-9]/*",
     ]
 
 

@@ -3,16 +3,22 @@
 Paths of this module are patterns, so that what they match is DuckDB's to say and not ours.
 """
 
+import io
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 import holdall
 from holdall.objects import partitions
+from holdall.testing import Fault, FaultRule, Faults
 from objects.measurements import (
     DAYS,
     EVERY,
@@ -24,6 +30,7 @@ from objects.measurements import (
     write,
     write_all,
 )
+from test_docs import ROOT, blocks_of
 
 
 @pytest.fixture
@@ -114,6 +121,47 @@ def test_a_day_that_was_compacted_is_read_with_the_hours_of_another(
     answer = Answer(paths, start, end)
     assert answer.rows == rows_between(start, end)
     assert answer.files == 2 + 1
+
+
+class Broken(Exception):
+    """A process that ended here."""
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["before", "behind"])
+def test_a_compaction_that_breaks_off_anywhere_is_finished_by_running_it_again(
+    lost: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page: dict[str, Any] = {}
+    for block in blocks_of((ROOT / "docs" / "partitions.md").read_text("utf-8")):
+        exec(block.code, page)  # `compact` of the page is what is tried here
+        if "compact" in page:
+            break
+    day = datetime(2024, 2, 29, tzinfo=UTC)
+    times = ((1, 5), (2, 5), (1, 25), (1, 45))
+    moments = [day + timedelta(hours=hour, minutes=minute) for hour, minute in times]
+
+    for nth in count(1):
+        memory = holdall.open("memory://").store
+        faults = Faults(memory, [FaultRule(fault=Fault(error=Broken(), lost=lost), nth=nth)])
+        store = holdall.DataStore(memory)
+        write(store, "plant/cpu/2024/02/29/01/a.parquet", moments[:1])
+        write(store, "plant/cpu/2024/02/29/02/a.parquet", moments[1:2])
+        page["store"] = holdall.DataStore(faults)
+        with suppress(Broken):
+            page["compact"](day)
+        page["store"] = store
+        write(store, "plant/cpu/2024/02/29/01/late.parquet", moments[2:3])
+        page["compact"](day)
+        write(store, "plant/cpu/2024/02/29/01/a.parquet", moments[3:])  # a name once more
+        page["compact"](day)
+        files = list(store.list("plant"))
+        tables = [pq.read_table(io.BytesIO(store.read(key))) for key in files]
+        rows = [moment for table in tables for moment in table["time"].to_pylist()]
+        assert sorted(rows) == sorted(moments), nth
+        assert {key.rpartition("/")[0] for key in files} == {"plant/cpu/2024/02/29"}
+        if not faults.faults:
+            break
 
 
 def matches(pattern: str) -> bool:

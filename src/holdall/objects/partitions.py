@@ -151,7 +151,8 @@ def query_paths(
         compacted: Whether files one level up count too, of each day that the range touches.
 
     Returns:
-        One pattern for each whole year, month or day and for each other hour, in order of time.
+        One pattern for each whole year, month or day and for each other hour, in order of time;
+        with `compacted` one more behind each of these and behind the hours of each other day.
         No file matches two of them. None when start and end are the same.
 
     Raises:
@@ -162,10 +163,7 @@ def query_paths(
     paths = []
     for span in _spans(start, end, compacted):
         parts = (_folder_key(base, span.folder), *_ANY[len(span.folder) - 1 :])
-        if span.compacted:
-            paths.append("/".join((*parts[:-1], _FILES)))
-        if span.hours:
-            paths.append("/".join((*parts, _FILES)))
+        paths.append("/".join((*(parts[:-1] if span.compacted else parts), _FILES)))
     return paths
 
 
@@ -231,7 +229,9 @@ def partition_files(
     """Go through the files that can hold a time from `start` to before `end`, each once.
 
     The store is asked for one listing of each whole year, month or day and of each other hour;
-    with `compacted`, of each other day too. Whole years are looked for first, with one more.
+    with `compacted`, for a second one of each of these and for one of each other day, behind
+    that of the hours: of a day that is compacted meanwhile, the hours or the whole are seen, or
+    both. Whole years are looked for first, with one more.
 
     Args:
         store: Where they are.
@@ -242,8 +242,9 @@ def partition_files(
         compacted: Whether files one level up count too, of each day that the range touches.
 
     Returns:
-        What is known of each. Hours come in order of time, and a day's compacted files beside
-        its hours; those of one hour come in byte order. Nothing where nothing is there.
+        What is known of each. Hours come in order of time, and compacted files behind the hours
+        of their day, or of the whole month or year; those of one hour come in byte order.
+        Nothing where nothing is there.
 
     Raises:
         InvalidKey: A name cannot be one.
@@ -280,10 +281,11 @@ async def _files(
             years = await store.list_directories(base) if years is None else years
             if f"{span.folder[0]:04d}" not in years:
                 continue
-        async for page in store.pages(_folder_key(base, span.folder), delimiter=not span.hours):
+        one_level = span.compacted and len(span.folder) == 3
+        async for page in store.pages(_folder_key(base, span.folder), delimiter=one_level):
             for meta in page.objects:
                 file = _SHAPE.match(meta.key, beneath)
-                if file and (span.hours if file["hour"] else span.compacted):
+                if file and (file["hour"] is None) == span.compacted:
                     yield meta
 
 
@@ -291,11 +293,10 @@ async def _files(
 
 
 class _Span(NamedTuple):
-    """A folder, and which of the files below it count."""
+    """A folder, and which of the files below it count: those of hours, or those of days."""
 
     folder: tuple[int, ...]  # a year, month, day and hour, or only the first of them
-    hours: bool
-    compacted: bool
+    compacted: bool = False
 
 
 def _spans(start: datetime, end: datetime, compacted: bool) -> Iterator[_Span]:
@@ -309,26 +310,27 @@ def _spans(start: datetime, end: datetime, compacted: bool) -> Iterator[_Span]:
 
 
 def _cover(hour: int, stop: int, compacted: bool) -> Iterator[_Span]:
-    partial = 0
     while hour < stop:
         day = date.fromordinal(hour // 24)
         year_hours = 24 * (366 if calendar.isleap(day.year) else 365)
         month_hours = 24 * calendar.monthrange(day.year, day.month)[1]
+        whole: tuple[int, ...] = (day.year, day.month, day.day)
         if hour % 24 or hour + 24 > stop:
-            if compacted and partial != hour // 24:
-                partial = hour // 24
-                yield _Span((day.year, day.month, day.day), hours=False, compacted=True)
-            yield _Span((day.year, day.month, day.day, hour % 24), hours=True, compacted=False)
+            yield _Span((*whole, hour % 24))
             hour += 1
-        elif day.day > 1 or hour + month_hours > stop:
-            yield _Span((day.year, day.month, day.day), hours=True, compacted=compacted)
-            hour += 24
-        elif day.month > 1 or hour + year_hours > stop:
-            yield _Span((day.year, day.month), hours=True, compacted=compacted)
-            hour += month_hours
+            if hour % 24 and hour < stop:
+                continue  # with the next hour of this day
         else:
-            yield _Span((day.year,), hours=True, compacted=compacted)
-            hour += year_hours
+            hours = 24
+            if day.day == 1 and hour + month_hours <= stop:
+                whole, hours = whole[:2], month_hours
+                if day.month == 1 and hour + year_hours <= stop:
+                    whole, hours = whole[:1], year_hours
+            yield _Span(whole)
+            hour += hours
+        # A day is written before its hours are deleted: who looks for it last, misses nothing.
+        if compacted:
+            yield _Span(whole, compacted=True)
 
 
 def _hour_of(moment: datetime) -> datetime:
