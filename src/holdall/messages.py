@@ -68,7 +68,8 @@ def write_messages(
 
     Raises:
         TypeError: One is no message; then nothing is written.
-        ValueError: One lacks a required field; likewise.
+        ValueError: One lacks a required field, or JSON cannot say it; likewise.
+        LimitExceeded: One has 2 GiB or more; likewise.
         PartialFailure: Some could not be written; the others were.
     """
     return drive(
@@ -124,7 +125,13 @@ async def write_messages_async(
 ) -> dict[str, ObjectMeta]:
     """Write many messages, some at a time; see `write_messages`."""
     for key, message in messages.items():
-        protobuf.check(message, store.reference(key))
+        ref = store.reference(key)
+        if protobuf.is_json(ref):
+            # Only the text shows whether there is one; to keep all of them could take any memory.
+            protobuf.encode(message, ref)
+            await store.store.runtime.sleep(0)
+        else:
+            protobuf.check(message, ref)
 
     async def write(key: str) -> ObjectMeta | HoldallError:
         try:

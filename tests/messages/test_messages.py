@@ -13,7 +13,7 @@ import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, UninterpretedOption
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import StringValue
 
@@ -123,6 +123,14 @@ def test_the_options_of_a_write_are_options_here(memory: DataStore) -> None:
         memory.write_message("a", READING, if_none_match="*")
 
 
+def test_the_type_of_a_message_is_recorded_whatever_the_metadata_say(store: DataStore) -> None:
+    store.write_message("a", READING)
+    store.write_message("b", Timestamp(seconds=5), metadata=store.stat("a").metadata)
+    assert store.read_message("b", Timestamp).seconds == 5
+    with pytest.raises(Corrupt, match=r"google.protobuf.Timestamp and no plant.Reading"):
+        store.read_message("b", Reading)
+
+
 def test_equal_messages_are_equal_bytes(memory: DataStore) -> None:
     for key, names in (("a", "xyz"), ("b", "zxy")):
         memory.write_message(key, Reading(limits=dict.fromkeys(names, 1.0)))
@@ -158,6 +166,37 @@ def test_a_message_of_a_later_version_is_read_and_loses_nothing(memory: DataStor
     assert read.point == "p"
     memory.write_message("b", read)
     assert memory.read("b") == newer
+
+
+def newer(kind: type[Message]) -> Any:
+    """A message with a field that its type does not know."""
+    message = kind()
+    message.MergeFromString(b"\xf8\x7f\x07")  # field 2047 is 7
+    return message
+
+
+def unknown_below() -> Iterator[Message]:
+    yield newer(Reading)
+    yield Batch(readings=[READING, newer(Reading)])
+    yield newer(Timestamp)
+    struct = Struct()
+    struct.fields["a"].list_value.values.append(newer(Value))
+    yield struct
+    packed = AnyMessage()
+    packed.Pack(Batch(readings=[newer(Reading)]))
+    yield packed
+    outer = AnyMessage()
+    outer.Pack(packed)
+    yield outer
+
+
+@pytest.mark.parametrize("message", list(unknown_below()), ids=range(6))
+def test_fields_of_a_later_version_are_not_dropped_by_json(memory: DataStore, message: Any) -> None:
+    with pytest.raises(ValueError, match=r"memory:///a.json: .* cannot be written as JSON: .*know"):
+        memory.write_message("a.json", message)
+    assert not memory.exists("a.json")
+    memory.write_message("a.pb", message)
+    assert memory.read_message("a.pb", type(message)) == message
 
 
 def test_no_bytes_at_all_are_an_empty_message(memory: DataStore) -> None:
@@ -268,6 +307,15 @@ def test_of_many_those_that_fail_are_named(memory: DataStore) -> None:
     with pytest.raises(PartialFailure, match="1 of 2 messages could not be written"):
         messages.write_messages(memory, {"taken": READING, "free": READING}, if_none_match="*")
     assert memory.exists("free")
+
+
+@pytest.mark.parametrize("workers", [1, 16])
+def test_of_many_none_is_written_where_json_cannot_say_one(memory: DataStore, workers: int) -> None:
+    many: dict[str, Any] = {f"{number}.json": Timestamp(seconds=number) for number in range(80)}
+    many["40.json"] = Timestamp(seconds=10**15)
+    with pytest.raises(ValueError, match=r"memory:///40.json: .*cannot be written as JSON"):
+        messages.write_messages(memory, many, workers=workers)
+    assert list(memory.list()) == []
 
 
 def test_the_functions_do_what_the_methods_do(memory: DataStore) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from holdall.core.errors import Corrupt, InvalidConfig, LimitExceeded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from google.protobuf.message import Message
 
     from holdall.core.reference import Reference
@@ -23,6 +25,7 @@ MAX_BYTES = 2**31 - 1
 TYPE_NAME = "protobuf-type"
 """The metadata that names the type of a message."""
 
+_ANY = "google.protobuf.Any"
 _JSON, _BINARY = "application/json", "application/protobuf"
 
 
@@ -79,8 +82,8 @@ def encode(message: Message, ref: Reference) -> bytes:
     """Write a message: equal ones as equal bytes, as far as one version of protobuf goes.
 
     Raises:
-        ValueError: JSON cannot say it, such as an `Any` of an unknown type; and what `check`
-            raises.
+        ValueError: JSON cannot say it, such as an `Any` of an unknown type or a field of a later
+            version; and what `check` raises.
     """
     name = check(message, ref)
     if not is_json(ref):
@@ -91,6 +94,11 @@ def encode(message: Message, ref: Reference) -> bytes:
         text = json_format.MessageToJson(message, indent=None, sort_keys=True)
     except (json_format.Error, TypeError, ValueError) as error:
         raise ValueError(f"{ref}: this {name} cannot be written as JSON: {error}") from error
+    if _has_unknown(message):
+        raise ValueError(
+            f"{ref}: this {name} cannot be written as JSON: it holds fields that this program "
+            "does not know, as those of a later version, and they would be lost"
+        )
     return text.encode()
 
 
@@ -134,9 +142,33 @@ def decode(data: bytes, kind: type[M], ref: Reference, recorded: str | None) -> 
 
 
 def _has_unknown(message: Message) -> bool:
+    """Whether it, or a message within it, has a field that its type does not know."""
     from google.protobuf.unknown_fields import UnknownFieldSet
 
-    return len(UnknownFieldSet(message)) > 0
+    return len(UnknownFieldSet(message)) > 0 or any(map(_has_unknown, _within(message)))
+
+
+def _within(message: Any) -> Iterator[Message]:
+    """The messages in the fields of a message; of an `Any`, what is packed in it."""
+    base = _message_class()
+    if message.DESCRIPTOR.full_name == _ANY and message.type_url:
+        yield _unpacked(message)
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        if isinstance(value, base):
+            yield value
+        elif field.message_type.GetOptions().map_entry:
+            yield from (item for item in value.values() if isinstance(item, base))
+        else:
+            yield from value
+
+
+def _unpacked(packed: Any) -> Message:
+    from google.protobuf import descriptor_pool, message_factory
+
+    described = descriptor_pool.Default().FindMessageTypeByName(packed.type_url.split("/")[-1])
+    return message_factory.GetMessageClass(described).FromString(packed.value)
 
 
 def _message_class() -> Any:

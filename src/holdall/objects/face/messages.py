@@ -40,7 +40,8 @@ class AsyncMessages(AsyncAddresses):
 
         Raises:
             TypeError: It is no message.
-            ValueError: A required field is not set, or JSON cannot say it.
+            ValueError: A required field is not set, or JSON cannot say it, such as a field that
+                is of a later version than the class.
             LimitExceeded: It has 2 GiB or more.
         """
         from holdall.core import protobuf
@@ -50,7 +51,7 @@ class AsyncMessages(AsyncAddresses):
         keywords.setdefault("content_type", protobuf.content_type(ref))
         if self.capabilities.metadata:
             named = {protobuf.TYPE_NAME: protobuf.type_name(type(message))}
-            keywords["metadata"] = {**named, **(keywords.get("metadata") or {})}
+            keywords["metadata"] = {**(keywords.get("metadata") or {}), **named}
         return await self._store.put(ref, data, write_options(keywords))
 
     @final
@@ -103,7 +104,8 @@ class Messages(Addresses):
 
         Raises:
             TypeError: It is no message.
-            ValueError: A required field is not set, or JSON cannot say it.
+            ValueError: A required field is not set, or JSON cannot say it, such as a field that
+                is of a later version than the class.
             LimitExceeded: It has 2 GiB or more.
         """
         return drive(self._face.write_message(key, message, **keywords))
