@@ -298,6 +298,7 @@ def test_a_fixed_offset_without_a_name_is_written_in_utc() -> None:
         ('{"_kind":"time","val":"12:00:00.1234567"}', "microseconds"),
         ('{"_kind":"dateTime","val":"2024-01-31T12:00:00.1234567Z"}', "microseconds"),
         ('{"_kind":"dateTime","val":"2024-01-31T12:00:00-06:00","tz":"New_York"}', "not at -06:00"),
+        ('{"_kind":"dateTime","val":"1971-06-01T12:00:00-00:45","tz":"Monrovia"}', "not at -00:45"),
         ('{"_kind":"dateTime","val":"2024-01-31T12:00:00Z","tz":"Nowhere"}', "no time zone"),
         ('{"_kind":"dateTime","val":"2024-01-31T12:00:00","tz":"New_York"}', "no moment"),
         ('{"_kind":"dateTime","val":"2024-01-31x12:00:00-05:00","tz":"New_York"}', "no moment"),

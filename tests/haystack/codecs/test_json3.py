@@ -166,6 +166,7 @@ def test_the_repeated_hour_keeps_its_side() -> None:
         ("d:999-07-12", "no date"),
         ("h:25:00:00", "no time"),
         ("t:2015-06-08T15:47:41-05:00 New_York", "not at -05:00"),
+        ("t:1971-06-01T12:00:00-00:45 Monrovia", "not at -00:45"),
         ("t:2015-06-08T15:47:41Z Nowhere", "no time zone"),
         ("t:2015-06-08T15:47:41.1234567Z UTC", "microseconds"),
         ("c:1", "no coord"),

@@ -102,7 +102,7 @@ def read_hayson_moment(text: str, name: str | None) -> datetime:
             made = given.astimezone(zone(name))
         except OverflowError:  # near the years 1 and 9999
             return read_moment(f"{text} {name}")
-        if made.hour == given.hour and made.minute == given.minute and made.day == given.day:
+        if made.time() == given.time() and made.day == given.day:
             return made
     return read_moment(text if name is None else f"{text} {name}")
 
