@@ -191,16 +191,23 @@ class Staging:
 
     async def drop(self, ref: Reference, session: str, name: str) -> None:
         """Forget an upload and its parts."""
-        async with self.container.runtime.cleaning():
-            await self.container.run(self._drop, ref, session, name)
+        container = self.container
+        async with container.runtime.cleaning():
+            await container.run(self._drop, ref, session, name)
 
     async def tidy(self, ref: Reference, session: str, name: str) -> None:
         """Remove what is left of an upload that has become the object, whatever comes of it."""
+        container = self.container
         try:
-            async with self.container.runtime.cleaning():
-                await self.container.run(self._tidy, ref, session, name)
+            async with container.runtime.cleaning():
+                await container.run(container.service.tidy, ref, session)
+                await self.forget(name)
         except HoldallError as error:
             _log.warning("%s is written; its upload %r is still there: %s", ref, name, error)
+
+    async def forget(self, name: str) -> None:
+        """Remove a note; last of all, since it finds what else is there."""
+        await self.container.run(self._forget, name)
 
     async def _give_up(self, ref: Reference, session: str, name: str, error: BaseException) -> None:
         """Forget an upload that failed; the error that it failed with is the one to tell."""
@@ -210,15 +217,11 @@ class Staging:
             error.add_note(f"its upload {name!r} is still there: {later}")
 
     def _drop(self, ref: Reference, session: str, name: str) -> None:
+        # In one call, which also somebody who is cancelled once more waits for.
         self.container.service.drop(ref, session)
         self._forget(name)
 
-    def _tidy(self, ref: Reference, session: str, name: str) -> None:
-        self.container.service.tidy(ref, session)
-        self._forget(name)
-
     def _forget(self, name: str) -> None:
-        """Remove a note; last of all, since it finds what else is there."""
         for _, error in self.container.service.delete([self._ref(name)]):
             raise error
 
