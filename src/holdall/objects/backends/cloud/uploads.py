@@ -87,7 +87,7 @@ class Staging:
             parts = await container.run(container.service.parts, ref, note.session)
         except NotFound as error:
             with suppress(HoldallError):  # who may not remove the note is told the same
-                await container.run(self._forget, resume)
+                await self.forget(resume)
             raise NotFound(
                 f"{ref} has no upload {resume!r} to go on with", reference=ref
             ) from error
