@@ -93,11 +93,13 @@ def test_a_command_of_a_point_that_goes_meanwhile_is_refused_and_leaves_nothing(
     asyncio.run(work())
 
 
-def test_a_command_that_comes_while_its_point_is_loaded_stays_in_effect() -> None:
+@pytest.mark.parametrize("first", [True, False])
+def test_a_command_that_comes_while_its_point_is_loaded_stays_in_effect(first: bool) -> None:
     async def work() -> None:
         adapter, store = opened()
         await adapter.load(POINTS)
-        await adapter.point_write("p1", 10, 1)
+        if not first:
+            await adapter.point_write("p1", 10, 1)
         store.before = lambda: adapter.point_write("p1", 9, 2)
         await adapter.load(POINTS)
         (found,) = await adapter.read("writeLevel")

@@ -177,10 +177,12 @@ class PriorityArrays:
             for of, entity in by_id.items():
                 note = notes.get(of)
                 changes.append(Put(entity))
+                # The note is written as it is, so that a command in between is noticed.
                 if note is not None:
-                    # The note is written as it is, so that a command in between is noticed.
                     changes.append(Note(_name(of), note.value, note.version))
                     changes.append(Update(of, _effect(_array(note))))
+                elif of in notes:
+                    changes.append(Note(_name(of), None, 0))
             try:
                 await self._store.commit(changes)
             except PreconditionFailed:
