@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct, field
 
 from holdall.core.errors import InvalidValue, NotFound, PreconditionFailed
+from holdall.haystack.adapter.leaving import left_nothing
 from holdall.haystack.adapter.ranges import moment
 from holdall.haystack.adapter.taking import id_of
 from holdall.haystack.adapter.trying import Tries
@@ -25,6 +26,7 @@ from holdall.haystack.stores.entities import Note, Put, Update
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdall.haystack.adapter.leaving import Leaving
     from holdall.haystack.adapter.samples import Point
     from holdall.haystack.kinds import Kind
     from holdall.haystack.stores.entities import Change, Entity, EntityStore, StoredNote
@@ -162,8 +164,13 @@ class PriorityArrays:
         changes.append(Note(DUE, msgspec.json.encode(due) if due else None, expected))
         await self._store.commit(changes, due=min(due.values(), default=0))
 
-    async def put(self, entities: Sequence[Entity]) -> None:
-        """Keep entities in the place of those of their ids; what is commanded stays in effect."""
+    async def put(self, entities: Sequence[Entity], leaving: Leaving) -> None:
+        """Keep entities in the place of those of their ids; what is commanded stays in effect.
+
+        Args:
+            entities: Any number.
+            leaving: Clears what is left of former ones before.
+        """
         # Of two of one id the later one counts.
         by_id = {id_of(entity): entity for entity in entities}
         commanded = [of for of, entity in by_id.items() if "writable" in entity]
@@ -173,7 +180,7 @@ class PriorityArrays:
             await tries.begin()
             found = (await self._store.get((), names)).notes if names else ()
             notes = dict(zip(commanded, found, strict=True))
-            changes: list[Change] = []
+            changes: list[Change] = list(map(left_nothing, by_id))
             for of, entity in by_id.items():
                 note = notes.get(of)
                 changes.append(Put(entity))
@@ -186,6 +193,7 @@ class PriorityArrays:
             try:
                 await self._store.commit(changes)
             except PreconditionFailed:
+                await leaving.clear(list(by_id))
                 continue
             return
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, final
 from zoneinfo import ZoneInfo
 
 from holdall import __version__
-from holdall.core.errors import InvalidQuery, InvalidValue, NotFound, PreconditionFailed
+from holdall.core.errors import (
+    AlreadyExists,
+    InvalidQuery,
+    InvalidValue,
+    NotFound,
+    PreconditionFailed,
+)
 from holdall.haystack.adapter.arrays import without_array
 from holdall.haystack.adapter.core import AdapterCore
 from holdall.haystack.adapter.leaving import leaves, left_nothing
@@ -160,12 +166,16 @@ class EntityFace(AdapterCore):
         tags = adopted(entity, make_id=True)
         await self._ready()
         of = id_of(tags)
-        try:
-            await self._entities.commit([Add(tags), left_nothing(of)])
-        except PreconditionFailed:
-            await self._leaving.clear([of])
-            await self._entities.commit([Add(tags)])
-        return Ref(of)
+        while True:
+            try:
+                await self._entities.commit([Add(tags), left_nothing(of)])
+            except AlreadyExists:
+                raise
+            except PreconditionFailed:
+                if not await self._leaving.clear([of]):
+                    raise
+            else:
+                return Ref(of)
 
     @final
     async def update(
@@ -203,7 +213,8 @@ class EntityFace(AdapterCore):
         """Delete an entity, what is commanded of it, and its history.
 
         What breaks off after the entity went is finished by deleting again, or when there is an
-        entity of that id again, which then has no samples.
+        entity of that id again, which then has no samples. Either waits for up to 30 seconds for
+        one who may be at it still.
 
         Raises:
             NotFound: There is no such entity, and nothing left of one.
@@ -242,8 +253,7 @@ class EntityFace(AdapterCore):
         return loaded + len(batch)
 
     async def _put(self, batch: Sequence[Entity]) -> None:
-        await self._leaving.clear([id_of(entity) for entity in batch])
-        await self._arrays.put(batch)
+        await self._arrays.put(batch, self._leaving)
 
     async def _with_history(self, entities: list[Entity]) -> list[Entity]:
         """The same entities, those of points with what their history reaches over."""

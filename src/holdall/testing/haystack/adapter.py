@@ -21,6 +21,7 @@ from holdall.haystack.adapter.protocol import StorageAdapter
 from holdall.haystack.kinds import MARKER, NA, REMOVE, Number, Ref
 from holdall.haystack.stores.histories import Samples
 from holdall.testing.haystack.adapter_edges import AdapterEdges
+from holdall.testing.haystack.adapter_leaving import AdapterLeaving
 from holdall.testing.haystack.adapter_watches import AdapterWatches
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _POINT = {
 }  # fmt: skip
 
 
-class HaystackAdapterSuite(AdapterEdges, AdapterWatches):
+class HaystackAdapterSuite(AdapterEdges, AdapterLeaving, AdapterWatches):
     """What holds for an adapter over every pair of stores.
 
     A test file has a subclass whose name starts with `Test`, with one fixture, `make_adapter`: a

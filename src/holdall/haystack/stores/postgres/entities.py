@@ -138,7 +138,7 @@ class PostgresEntities(EntityStore):
         """See `EntityStore.commit`."""
         if not changes and due is None:
             return (await self.get(())).state.number
-        if any(isinstance(one, Note) and one.expected is not None for one in changes):
+        if any(map(_is_contended, changes)):
             async with self._turn:
                 done = await self._commit(changes, due)
         else:
@@ -238,6 +238,13 @@ class PostgresEntities(EntityStore):
             f"SELECT {_NOT_SEEN}, NULL, r.id, r.version, NULL, cut.upto FROM {removed} AS r, cut "
             f"WHERE r.version > $1 AND r.version <= coalesce(cut.upto, {_LAST})"
         )
+
+
+def _is_contended(change: Change) -> bool:
+    """Whether it writes a note for which others may be faster."""
+    if not isinstance(change, Note) or change.expected is None:
+        return False
+    return change.value is not None or change.expected != 0
 
 
 _NOT_SEEN: Final = ", ".join(["NULL"] * SEEN_COLUMNS)

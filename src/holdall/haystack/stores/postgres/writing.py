@@ -263,7 +263,7 @@ def write_notes(
         number: The commit.
     """
     table = place.table("hs_notes")
-    gone = [note_name(name) for name, note in notes.items() if note is None]
+    gone = [note_name(name) for name, note in notes.items() if note is None and name in known]
     if gone:
         yield Ask(f"DELETE FROM {table} WHERE name = ANY($1::bytea[])", [gone])
     given = "unnest($1::bytea[], $2::bytea[]) AS new(name, value)"

@@ -12,7 +12,7 @@ from holdall.haystack.stores.entities import KEPT_MICROS, Note
 from holdall.haystack.stores.keys import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from holdall.haystack.stores.entities import Change, Stored, StoredNote
     from holdall.haystack.stores.sqlite.snapshot import Snapshot
@@ -31,11 +31,12 @@ def write_commit(snapshot: Snapshot, changes: Sequence[Change], due: int | None)
     known = snapshot.numbers_of(ids)
     stored = dict(zip(known, _stored(snapshot, list(known.values())), strict=True))
     names = [one.name for one in changes if isinstance(one, Note)]
-    draft = Draft(stored.get, snapshot.notes(names), number)
+    notes = snapshot.notes(names)
+    draft = Draft(stored.get, notes, number)
     for change in changes:
         draft.apply(change)
     _Writing(snapshot, number).write(draft.entities, known, stored)
-    _write_notes(snapshot, draft.notes)
+    _write_notes(snapshot, draft.notes, notes)
     if due is not None:
         snapshot.due = due or None
     _forget_removals(snapshot)
@@ -50,15 +51,17 @@ def _stored(snapshot: Snapshot, numbers: list[int]) -> list[Stored]:
     return [entry[1] for entry in snapshot.entries_of(numbers)]
 
 
-def _write_notes(snapshot: Snapshot, notes: Mapping[str, StoredNote | None]) -> None:
+def _write_notes(
+    snapshot: Snapshot, notes: Mapping[str, StoredNote | None], known: Container[str]
+) -> None:
     for name, note in notes.items():
-        if note is None:
-            snapshot.connection.execute("DELETE FROM hs_notes WHERE name=?", (note_name(name),))
-        else:
+        if note is not None:
             snapshot.connection.execute(
                 "INSERT OR REPLACE INTO hs_notes VALUES (?,?,?)",
                 (note_name(name), note.value, note.version),
             )
+        elif name in known:
+            snapshot.connection.execute("DELETE FROM hs_notes WHERE name=?", (note_name(name),))
 
 
 def _forget_removals(snapshot: Snapshot) -> None:
