@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from holdall.haystack.stores.entities import StoredNote
 
 POINT = {"id": Ref("p1"), "point": MARKER, "his": MARKER}
+SAMPLES = [{"ts": datetime(2024, 1, 15, 12, tzinfo=UTC), "val": 1.0}]
 
 
 def failing(adapter: InMemoryAdapter, patch: pytest.MonkeyPatch, uncertain: bool) -> None:
@@ -151,5 +153,27 @@ def test_who_is_no_longer_the_one_at_it_deletes_nothing(monkeypatch: pytest.Monk
         before(adapter, monkeypatch, "get", somebody)
         await adapter.load([POINT])
         assert (len(pauses), deleted) == (1, ["p1"])
+
+    asyncio.run(work())
+
+
+def test_samples_of_a_point_that_goes_are_deleted_after_those_that_are_left_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def work() -> None:
+        adapter = InMemoryAdapter([POINT])
+        write = adapter.stores[1].write
+
+        async def write_late(samples: Any) -> None:
+            failing(adapter, monkeypatch, uncertain=False)
+            with pytest.raises(Unavailable):
+                await adapter.delete("p1")
+            await write(samples)
+
+        monkeypatch.setattr(adapter.stores[1], "write", write_late)
+        with pytest.raises(NotFound):
+            await adapter.his_write("p1", SAMPLES)
+        assert await left(adapter) is None
+        assert len((await adapter.stores[1].read(["p1"]))[0]) == 0
 
     asyncio.run(work())

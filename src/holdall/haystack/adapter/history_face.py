@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 from zoneinfo import ZoneInfo
 
-from holdall.core.errors import InvalidValue
+from holdall.core.errors import InvalidValue, NotFound
 from holdall.haystack.adapter.core import AdapterCore
 from holdall.haystack.adapter.ranges import moment, read_range
 from holdall.haystack.adapter.samples import items as items_of
@@ -111,7 +111,7 @@ class HistoryFace(AdapterCore):
                 without a unit takes the point's; `REMOVE` deletes the sample. Or `Samples`.
 
         Raises:
-            NotFound: There is no such point.
+            NotFound: There is no such point, or it was deleted meanwhile.
             InvalidValue: An item does not fit the point's kind, unit or zone; nothing was taken.
         """
         await self.his_write_many({plain_id(id): items})
@@ -121,7 +121,8 @@ class HistoryFace(AdapterCore):
         """Take samples of several points; all are checked before any is taken.
 
         Raises:
-            NotFound: One of them is not there.
+            NotFound: One of them is not there, or was deleted meanwhile; then the others have
+                theirs.
             InvalidValue: An item does not fit its point, or a point is named twice.
         """
         if not isinstance(items, Mapping):
@@ -138,6 +139,10 @@ class HistoryFace(AdapterCore):
         for of, one in taken.items():
             if one.removed:
                 await self._histories.remove(of, one.removed)
+        # What comes after its point went would lie there for a new one of that id.
+        gone = await self._leaving.gone(written) if written else ()
+        if gone:
+            raise NotFound(f"there is no point @{gone[0]}", reference=gone[0])
 
     async def _span(self, id: Id, range_str: str | None) -> tuple[Point, Span]:
         return (await self._spans([id], range_str))[0]

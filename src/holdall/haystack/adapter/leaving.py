@@ -19,7 +19,7 @@ from holdall.core.errors import HoldallError, PreconditionFailed
 from holdall.haystack.stores.entities import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from holdall.haystack.stores.entities import EntityStore, StoredNote
     from holdall.haystack.stores.histories import HistoryStore
@@ -87,6 +87,22 @@ class Leaving:
         with suppress(PreconditionFailed):
             await self._entities.commit([Note(name, None, mine)])
         return got.state.now
+
+    async def gone(self, ids: Iterable[str]) -> list[str]:
+        """Delete what was written of entities while they were deleted; answers which these are."""
+        asked = list(ids)
+        there = (await self._entities.get(asked)).entities
+        gone = [of for of, stored in zip(asked, there, strict=True) if stored is None]
+        for of in gone:
+            while True:
+                try:
+                    await self._entities.commit([Note(_name(of), _NOBODY, 0)])
+                except PreconditionFailed:
+                    await self.clear([of])  # whoever is at it may not have seen these samples
+                else:
+                    break
+            await self.clear([of])
+        return gone
 
 
 def leaves(of: str) -> Note:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from holdall.core.errors import NotFound
 from holdall.haystack.kinds import MARKER, Number, Ref
 from holdall.testing.haystack.adapter_facts import AdapterFacts
 
@@ -55,3 +56,26 @@ class AdapterLeaving(AdapterFacts):
         await asyncio.gather(deleting, making)
         waiting.cancel()
         assert [one["val"] for one in await adapter.his_read("p1")] == [Number(2.0)]
+
+    @pytest.mark.parametrize("many", [False, True])
+    async def test_samples_that_are_written_to_a_point_while_it_is_deleted_go_too(
+        self, adapter: HaystackAdapter, many: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = self.another()
+        await other.load([_POINT, {**_POINT, "id": Ref("p2")}])
+        histories = adapter.stores[1]
+        write = histories.write
+
+        async def write_late(samples: Any) -> None:
+            await other.delete("p1")
+            await write(samples)
+
+        monkeypatch.setattr(histories, "write", write_late)
+        items = [{"ts": _NOON, "val": 1.0}]
+        with pytest.raises(NotFound, match="p1"):
+            await adapter.his_write_many({"p2": items, "p1": items} if many else {"p1": items})
+        with pytest.raises(NotFound):
+            await other.delete("p1")
+        await other.create(_POINT)
+        assert await other.his_read("p1") == []
+        assert len(await other.his_read("p2")) == many
