@@ -70,6 +70,8 @@ class Watches:
 
     def __init__(self, store: EntityStore) -> None:
         self._store = store
+        # Watches that were moved on, maybe, by polls that answered nothing.
+        self._untold: set[str] = set()
 
     async def subscribe(
         self, watch: str, ids: Sequence[str], lease: object
@@ -124,15 +126,18 @@ class Watches:
     async def poll(self, watch: str, *, refresh: bool) -> list[Entity]:
         """What changed since the last call; every entity of the watch to `refresh`.
 
-        An entity that is gone is a row of its id and the marker `removed`.
+        An entity that is gone is a row of its id and the marker `removed`. Where the poll before
+        ended with an error, or was cancelled, it may be that nobody was told what it told of: then
+        this answers everything.
         """
+        everything = refresh or watch in self._untold
         tries = Tries(self._store, f"the watch {watch!r}")
         while True:
             await tries.begin()
             got = await self._store.get((), [_name(watch)])
             known = _alive(watch, got.notes[0], got.state)
             late: dict[str, Entity | None] | None = None
-            if not refresh and known.epoch == got.state.epoch:
+            if not everything and known.epoch == got.state.epoch:
                 late = await self._late(known)
             if late is None:
                 every = await self._store.get(list(known.ids))
@@ -146,6 +151,10 @@ class Watches:
                 await self._store.commit([_note(watch, known, got.notes[0])])
             except PreconditionFailed:
                 continue
+            except BaseException:
+                self._untold.add(watch)
+                raise
+            self._untold.discard(watch)
             return rows
 
     async def followed(

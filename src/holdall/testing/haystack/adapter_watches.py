@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holdall.core.errors import NotFound
+from holdall.core.errors import NotFound, Unavailable
 from holdall.haystack.kinds import MARKER, Number, Ref
 from holdall.testing.haystack.adapter_facts import AdapterFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdall.haystack.adapter.face import HaystackAdapter
+    from holdall.haystack.stores.entities import Change
 
 _SITE = {"id": Ref("s1"), "site": MARKER}
 _POINT = {"id": Ref("p1"), "point": MARKER, "unit": "°C", "writable": MARKER}
@@ -48,6 +51,27 @@ class AdapterWatches(AdapterFacts):
         assert await adapter.watch_poll("w") == [{"id": Ref("p2"), "removed": MARKER}]
         refreshed = await adapter.watch_poll("w", True)
         assert sorted(str(one["id"]) for one in refreshed) == ["@late", "@p1"]
+
+    @pytest.mark.parametrize("error", [Unavailable, asyncio.CancelledError])
+    async def test_what_a_poll_that_broke_off_would_have_told_is_told_by_the_next(
+        self, adapter: HaystackAdapter, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await adapter.load([{"id": Ref("a")}, {"id": Ref("b")}])
+        await adapter.watch_sub("w", ["a", "b"])
+        await adapter.update("a", {"n": 1})
+        store = adapter.stores[0]
+        commit = store.commit
+
+        async def broken_off(changes: Sequence[Change]) -> int:
+            monkeypatch.setattr(store, "commit", commit)
+            await commit(changes)
+            raise error("after it was done")
+
+        monkeypatch.setattr(store, "commit", broken_off)
+        with pytest.raises(error):
+            await adapter.watch_poll("w")
+        assert {"id": Ref("a"), "n": Number(1)} in await adapter.watch_poll("w")
+        assert await adapter.watch_poll("w") == []
 
     async def test_a_watch_is_added_to_and_taken_from(self, adapter: HaystackAdapter) -> None:
         await adapter.load([{"id": Ref(one)} for one in "abc"])
