@@ -63,8 +63,10 @@ def test_a_watch_behind_what_is_known_begins_with_everything(
         await adapter.watch_sub("w", ["a", "d"])
         for of in "abc":
             await adapter.delete(of)
-        assert await adapter.watch_poll("w") == [{"id": Ref("d")}]
+        removed = {"id": Ref("a"), "removed": MARKER}
+        assert await adapter.watch_poll("w") == [removed, {"id": Ref("d")}]
         assert await adapter.watch_poll("w") == []
+        assert await adapter.watch_poll("w", True) == [{"id": Ref("d")}]
 
     asyncio.run(work())
 

@@ -143,7 +143,13 @@ class Watches:
                 every = await self._store.get(list(known.ids))
                 known.epoch, known.number = every.state.epoch, every.state.number
                 known.ids = dict.fromkeys(known.ids, 0)
-                rows = [one.entity for one in every.entities if one is not None]
+                found = [None if one is None else one.entity for one in every.entities]
+                # Who did not ask for everything is told of removals, as otherwise.
+                rows = [
+                    _row(of, entity)
+                    for of, entity in zip(known.ids, found, strict=True)
+                    if entity is not None or not refresh
+                ]
             else:
                 rows = [_row(one, entity) for one, entity in late.items()]
             known.ends = got.state.now + int(known.lease * 1_000_000)

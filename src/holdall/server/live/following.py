@@ -185,7 +185,10 @@ class Following(Source):
         ids = list(watch.ids)
         got = await self._store.get(ids)
         rows = await _written(
-            [(of, one.entity) for of, one in zip(ids, got.entities, strict=True) if one is not None]
+            [
+                (of, _row(of, None if one is None else one.entity))
+                for of, one in zip(ids, got.entities, strict=True)
+            ]
         )
         for row in rows:
             self.tell(watch, row)
