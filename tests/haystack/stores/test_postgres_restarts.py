@@ -18,7 +18,7 @@ from holdall.core.secrets import Secret
 from holdall.haystack import MARKER, Number, Ref
 from holdall.haystack.filter import parse_filter
 from holdall.haystack.postgres import TimescaleAdapter
-from holdall.haystack.stores.entities import Put
+from holdall.haystack.stores.entities import Put, Update
 from holdall.haystack.stores.postgres import PostgresEntities, PostgresHaystackSettings
 from serving import databases
 
@@ -132,3 +132,30 @@ def test_an_adapter_goes_on_when_its_server_is_back(tmp_path: Path) -> None:
                 await adapter.close()
 
     asyncio.run(work())
+
+
+def test_what_was_lost_with_a_server_is_answered_no_more(tmp_path: Path) -> None:
+    with databases.cluster(tmp_path) as data:
+        with databases.started(data, tmp_path) as server:
+            port = server.port
+            # Nothing comes to the disk for a while, unless it is asked for.
+            server.ask("ALTER SYSTEM SET wal_writer_delay = '10s'")
+            server.ask("SELECT pg_reload_conf()")
+            settings = PostgresHaystackSettings(dsn=Secret(server.dsn()))
+            store = PostgresEntities(settings, BlockingRuntime())
+            drive(store.commit([Put({"id": Ref("a"), "n": Number(1)})]))
+            server.ask("CHECKPOINT")
+            drive(store.commit([Update("a", {"n": Number(2)})]))
+            known = drive(store.find(parse_filter("n"), limit=1))
+            killed(server)
+        with databases.started(data, tmp_path, port):
+            other = PostgresEntities(settings, BlockingRuntime())
+            drive(other.commit([Update("a", {"m": Number(3)})]))
+            found = drive(store.find(parse_filter("n"), limit=1))
+            assert [one.version for one in found.entities] == [known.state.number]
+            assert [one.entity for one in found.entities] == [
+                {"id": Ref("a"), "n": Number(1), "m": Number(3)}
+            ]
+            assert found.state.epoch != known.state.epoch
+            drive(store.close())
+            drive(other.close())

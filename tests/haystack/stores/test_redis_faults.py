@@ -8,18 +8,26 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from holdall.core.errors import Corrupt, HoldallError, Timeout, Unavailable, Unsupported
+from holdall.core.errors import (
+    Corrupt,
+    HoldallError,
+    PreconditionFailed,
+    Timeout,
+    Unavailable,
+    Unsupported,
+)
 from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.core.secrets import Secret
 from holdall.haystack import MARKER, Number, Ref
 from holdall.haystack.filter import parse_filter
 from holdall.haystack.redis import RedisAdapter
-from holdall.haystack.stores.entities import Add, Delete, Note, Put, Update
+from holdall.haystack.stores.entities import Add, Delete, Note, Put, Stored, Update
 from holdall.haystack.stores.redis import RedisEntities, RedisHaystackSettings, scripts
 from holdall.haystack.stores.redis.asking import Wide
 from serving import caches
@@ -88,13 +96,14 @@ def test_a_server_that_is_killed_and_comes_back_has_all_that_it_answered(
 ) -> None:
     run = caches.redis if kind == "sets" else caches.redis_stack
     told: list[int] = []
+    numbers: list[int] = []
     errors: list[HoldallError] = []
     enough = threading.Event()
 
     def write(store: RedisEntities) -> None:
         try:
             for at in count():
-                drive(store.commit(pair_of(at)))
+                numbers.append(drive(store.commit(pair_of(at))))
                 told.append(at)
                 if at == 30:
                     enough.set()
@@ -122,9 +131,45 @@ def test_a_server_that_is_killed_and_comes_back_has_all_that_it_answered(
         assert set(found) >= set(halves)
         assert len(found) in (2 * len(told), 2 * len(told) + 2)
         assert ids_of(store, f"n == {told[-1]}") == [f"p{told[-1]}-a", f"p{told[-1]}-b"]
+        assert numbers == list(range(numbers[0], numbers[0] + len(told)))
         number = drive(store.commit(pair_of(len(told))))
-        assert number in (len(told) + 1, len(told) + 2)
+        assert number > numbers[-1] + 1
+        assert drive(store.commit(pair_of(len(told)))) == number + 1
         drive(store.close())
+
+
+def commit_on_a_new_connection(store: RedisEntities, change: Update) -> None:
+    """Commit; what breaks off first are the connections to the server that was killed."""
+    for _ in range(10):
+        with suppress(Unavailable):
+            drive(store.commit([change]))
+            return
+    raise AssertionError("the server does not answer")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_lost_with_a_server_is_taken_for_nothing_that_is_there(
+    kind: str, tmp_path: Path
+) -> None:
+    run = caches.redis if kind == "sets" else caches.redis_stack
+    with run(tmp_path) as first:
+        store = opened(first, "lost")
+        drive(store.commit([Put({"id": Ref("a"), "n": Number(1)})]))
+        first.ask("SAVE")
+        lost = drive(store.commit([Update("a", {"n": Number(2)})]))
+        assert drive(store.get(["a"])).entities == [Stored({"id": Ref("a"), "n": Number(2)}, lost)]
+        kill(first)
+    with run(tmp_path, port=first.running.port) as second:
+        other = opened(second, "lost")
+        assert drive(other.commit([Update("a", {"m": Number(3)})])) > lost
+        with pytest.raises(PreconditionFailed):
+            commit_on_a_new_connection(store, Update("a", {"x": MARKER}, lost))
+        commit_on_a_new_connection(store, Update("a", {"x": MARKER}))
+        (found,) = drive(other.get(["a"])).entities
+        assert found is not None
+        assert found.entity == {"id": Ref("a"), "n": Number(1), "m": Number(3), "x": MARKER}
+        drive(store.close())
+        drive(other.close())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -158,19 +203,19 @@ def test_a_server_that_comes_back_empty_is_a_new_place(
     assert ids_of(store, "x") == []
     state = drive(store.get([])).state
     assert state.epoch != before.epoch
-    assert drive(store.commit(pair_of(2))) == 1
+    assert drive(store.commit(pair_of(2))) == state.number + 1 > before.number + 1
     assert ids_of(store, "n > 1") == ["p2-a", "p2-b"]
     assert drive(store.get(["p1-a"])).entities == [None]
 
 
 def test_a_place_of_which_all_keys_were_deleted_is_a_new_one(store: RedisEntities) -> None:
     tags = {f"t{at}": Number(at) for at in range(60)}
-    drive(store.commit([*pair_of(1), Put({"id": Ref("many"), **tags})]))
+    number = drive(store.commit([*pair_of(1), Put({"id": Ref("many"), **tags})]))
     place = store._place
     [keys] = drive(place.ask(store, [[b"KEYS", place.key + b"*"]]))
     drive(place.ask(store, [[b"DEL", *keys]]))
     assert ids_of(store, "x") == []
-    assert drive(store.commit([*pair_of(2), Put({"id": Ref("many"), **tags})])) == 1
+    assert drive(store.commit([*pair_of(2), Put({"id": Ref("many"), **tags})])) > number + 1
     assert ids_of(store, "n > 1") == ["p2-a", "p2-b"]
     assert ids_of(store, "t59 == 59 and t0 == 0") == ["many"]
 
@@ -285,7 +330,7 @@ def test_a_search_that_others_write_into_finds_what_is_meant(
 def test_a_server_without_memory_refuses_a_commit_whole(
     server: RedisServer, store: RedisEntities
 ) -> None:
-    drive(store.commit(pair_of(1)))
+    number = drive(store.commit(pair_of(1)))
     server.ask("CONFIG SET maxmemory 1")
     try:
         with pytest.raises(Unavailable, match="memory") as caught:
@@ -294,7 +339,7 @@ def test_a_server_without_memory_refuses_a_commit_whole(
         assert ids_of(store, "x") == ["p1-a", "p1-b"]
     finally:
         server.ask("CONFIG SET maxmemory 0")
-    assert drive(store.commit(pair_of(2))) == 2
+    assert drive(store.commit(pair_of(2))) == number + 1
 
 
 def test_two_who_update_one_entity_lose_nothing(store: RedisEntities) -> None:

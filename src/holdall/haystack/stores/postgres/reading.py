@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from holdall.haystack.stores.postgres.database import Place
 
 NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+# Since it was started, commits may be gone that somebody knows of, and their numbers come again.
+_STARTED: Final = "'-' || (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
 NUMBERS_OF: Final = "(SELECT string_agg(int8send(n), ''::bytea) FROM ({}) AS listed)"
 """The numbers of a statement that answers some, as one value: bytes that `unpacked` reads."""
 
@@ -48,7 +50,7 @@ SEEN_COLUMNS: Final = 6
 def seen_sql(place: Place) -> str:
     """The columns that `seen` reads, of `hs_meta AS m`."""
     return (
-        f"m.epoch, m.number, {NOW}, m.due, m.forgotten, "
+        f"m.epoch || {_STARTED}, m.number, {NOW}, m.due, m.forgotten, "
         f"EXISTS (SELECT FROM {place.table('entities')} WHERE version IS NULL)"
     )
 

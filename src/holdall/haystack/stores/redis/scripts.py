@@ -2,8 +2,9 @@
 
 Behind the prefix of all keys:
 
-    m         hash: format, epoch, number of the last commit, due, forgotten, index (`sets` or
-              `search`), run and ready (of which start of the server the epoch and the index are)
+    m         hash: format, epoch, number of the last commit (at each start of the server at least
+              its clock in microseconds), due, forgotten, index (`sets` or `search`), run and ready
+              (of which start of the server the epoch and the index are)
     e         hash: the version and the body of each entity by its id, as `12,{"id":…}`
     i         sorted set of the ids, all scores 0
     c         sorted set of all ids that changed, by the commit; those that are gone too
@@ -111,7 +112,7 @@ return type(reply) == 'table' and reply.err or 'OK'
 MAKE: Final = script(
     f"""\
 if call('HEXISTS', P .. 'm', 'format') == 0 then
-  call('HSET', P .. 'm', 'format', {FORMAT}, 'epoch', ARGV[1], 'number', 0, 'forgotten', 0,
+  call('HSET', P .. 'm', 'format', {FORMAT}, 'epoch', ARGV[1], 'number', clock(), 'forgotten', 0,
     'index', ARGV[2], 'run', started())
 end
 """,
@@ -158,8 +159,10 @@ return {tostring(said.indexing), tostring(said.num_docs), tostring(call('ZCARD',
 READY: Final = script(
     """\
 if call('HGET', P .. 'm', 'run') ~= ARGV[2] then
-  -- Since it was started, commits may be gone that somebody knows of.
-  call('HSET', P .. 'm', 'run', ARGV[2], 'epoch', ARGV[1])
+  -- Since it was started, commits may be gone that somebody knows of: no number comes twice.
+  local number = math.max(tonumber(call('HGET', P .. 'm', 'number')), tonumber(clock()))
+  call('HSET', P .. 'm', 'run', ARGV[2], 'epoch', ARGV[1],
+    'number', string.format('%.0f', number))
 end
 call('HSET', P .. 'm', 'ready', ARGV[2])
 """,
