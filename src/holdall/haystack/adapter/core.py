@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, final
 
-from holdall.core.errors import NotFound
+from holdall.core.errors import NotFound, Unavailable
 from holdall.haystack.adapter.arrays import PriorityArrays
 from holdall.haystack.adapter.leaving import Leaving
 from holdall.haystack.adapter.samples import Point
@@ -39,6 +39,7 @@ class AdapterCore:
         self._leaving = Leaving(entities, histories)
         self._watches = Watches(entities)
         self._connected = False
+        self._closed = 0
         self._connecting = entities.runtime.single_flight()
         self._begun = datetime.now(UTC)
 
@@ -47,22 +48,33 @@ class AdapterCore:
         """Connect, and make what is missing there.
 
         Raises:
-            Unavailable: Nobody answers.
+            Unavailable: Nobody answers, or it was closed meanwhile.
         """
-        if not self._connected:
+        while not self._connected:
+            closed = self._closed
             await self._connecting.run("connect", self._connect)
+            if self._closed != closed:
+                raise Unavailable(f"{self._entities.address} was closed", transient=False)
 
     async def _connect(self) -> None:
         if not self._connected:
+            closed = self._closed
             await self._entities.runtime.call(_prepare, None)
             await self._entities.connect()
             await self._histories.connect()
-            self._connected = True
+            if self._closed == closed:
+                self._connected = True
+            else:
+                await self._let_go()
 
     @final
     async def close(self) -> None:
         """Let go of files and connections; the next call connects again."""
         self._connected = False
+        self._closed += 1
+        await self._let_go()
+
+    async def _let_go(self) -> None:
         try:
             await self._histories.close()
         finally:

@@ -207,6 +207,30 @@ class AdapterEdges(AdapterFacts):
         await other.load([_POINT])
         assert [one["val"] for one in await other.his_read("p1")] == [Number(3.0, "°C")]
 
+    async def test_who_closes_while_another_call_connects_can_go_on(
+        self, adapter: HaystackAdapter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        histories = adapter.stores[1]
+        connect = histories.connect
+        reached, may_go = asyncio.Event(), asyncio.Event()
+
+        async def connect_late() -> None:
+            reached.set()
+            await may_go.wait()
+            await connect()
+
+        monkeypatch.setattr(histories, "connect", connect_late)
+        first = asyncio.create_task(adapter.load([_POINT]))
+        await reached.wait()
+        await adapter.close()
+        second = asyncio.create_task(adapter.create({"id": Ref("a")}))
+        await asyncio.sleep(0)  # it waits with the first one
+        may_go.set()
+        with pytest.raises(Unavailable, match="closed"):
+            await first
+        await second
+        assert await adapter.read("id") == [{"id": Ref("a")}]
+
     async def test_a_limit_may_be_of_any_size(self, adapter: HaystackAdapter) -> None:
         await adapter.load([{"id": Ref("a")}])
         assert len(await adapter.read("id", 10**30)) == 1
