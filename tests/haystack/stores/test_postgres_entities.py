@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,7 +28,9 @@ from holdall.core.runtime.blocking import BlockingRuntime, drive
 from holdall.core.secrets import Secret
 from holdall.haystack import MARKER, Number, Ref
 from holdall.haystack.filter import parse_filter
+from holdall.haystack.postgres import TimescaleAdapter
 from holdall.haystack.stores.entities import Add, Delete, Note, Put, Update
+from holdall.haystack.stores.histories import Samples
 from holdall.haystack.stores.postgres import (
     PostgresEntities,
     PostgresHaystackSettings,
@@ -194,6 +198,47 @@ def test_a_row_that_others_delete_is_gone_and_watches_are_told(opened: Open, ask
         [(1,)], [(0,)], [(1,)], [(0,)],
     ]  # fmt: skip
     assert drive(store.commit([Add(entity("a"))])) == number + 2
+
+
+_POINT = {"id": Ref("p1"), "point": MARKER, "his": MARKER, "writable": MARKER}
+
+
+def test_what_others_deleted_leaves_nothing_to_a_new_entity(
+    postgres_place: PostgresHaystackSettings, ask: Ask
+) -> None:
+    async def work() -> None:
+        adapter = TimescaleAdapter(postgres_place.dsn, schema=postgres_place.schema)
+        async with adapter:
+            await adapter.load([_POINT, {**_POINT, "id": Ref("p2")}])
+            await adapter.point_write("p1", 5, 1)
+            await adapter.point_write("p2", 5, 2)
+            for of in ("p1", "p2"):
+                await adapter.his_write(of, Samples(array("q", [1]), array("d", [1.0])))
+            ask("DELETE FROM entities WHERE id = 'p1'")
+            await adapter.create(_POINT)
+            assert await adapter.his_read("p1") == []
+            assert not [row for row in await adapter.point_array("p1") if row["val"] is not None]
+            await adapter.point_write("p1", 10, 7)
+            (found,) = await adapter.read("writeVal==7")
+            assert found["writeLevel"] == Number(10)
+            assert len(await adapter.his_read("p2")) == 1
+            assert [one["id"] for one in await adapter.read("writeVal==2")] == [Ref("p2")]
+
+    asyncio.run(work())
+
+
+def test_tables_of_a_former_version_are_told_of_what_others_delete(
+    opened_anew: Open, ask_anew: Ask
+) -> None:
+    store = opened_anew()
+    drive(store.commit([Add(entity("a")), Note("array/a", b"{}")]))
+    ask_anew("UPDATE hs_parts SET format = 1 WHERE name = 'entities'")
+    ask_anew("DROP TRIGGER hs_foreign_gone ON entities")
+    store = opened_anew()
+    drive(store.connect())
+    ask_anew("DELETE FROM entities")
+    notes = drive(store.get((), ["array/a", "left/a"])).notes
+    assert [note is not None for note in notes] == [False, True]
 
 
 def test_an_entity_that_others_changed_is_updated_from_there(opened: Open, ask: Ask) -> None:

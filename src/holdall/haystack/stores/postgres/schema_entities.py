@@ -134,9 +134,12 @@ def _foreign_updates(place: Place) -> Iterator[str]:
 def _foreign_deletes(place: Place) -> Iterator[str]:
     """An entity that others delete is gone like any other: its values too, and watches are told.
 
-    Commits do that themselves, and say so by the setting `holdall.own`.
+    What was commanded of it goes, and a note says that its samples are left, as
+    `holdall.haystack.adapter.leaving` has it. Commits do that themselves, and say so by the setting
+    `holdall.own`.
     """
     entities, function = place.table("entities"), place.table("hs_foreign_gone")
+    notes = place.table("hs_notes")
     values = " ".join(
         f"DELETE FROM {place.table(name)} AS held USING gone WHERE held.n = gone.n;"
         for name in ("hs_refs", "hs_values", "hs_numbers", "hs_odd")
@@ -149,6 +152,10 @@ def _foreign_deletes(place: Place) -> Iterator[str]:
         "RETURNING number INTO mine; "
         f"INSERT INTO {place.table('hs_removed')} SELECT id, mine, {NOW} FROM gone "
         "ON CONFLICT (id) DO UPDATE SET version = excluded.version, at = excluded.at; "
+        f"DELETE FROM {notes} AS held USING gone "
+        "WHERE held.name = convert_to('array/' || gone.id, 'UTF8'); "
+        f"INSERT INTO {notes} SELECT convert_to('left/' || id, 'UTF8'), '1', mine FROM gone "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value, version = excluded.version; "
         "RETURN NULL; END"
     )
     doubled = body.replace("'", "''")
@@ -162,4 +169,4 @@ def _foreign_deletes(place: Place) -> Iterator[str]:
     )
 
 
-PART: Final = Part("entities", 1, _make)
+PART: Final = Part("entities", 2, _make)
