@@ -53,6 +53,25 @@ def test_an_address_that_is_none_shows_no_password() -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:2024/secret@host",
+        "redis://:20?24secret@host",
+        "redis://me:1?secret=x@host",
+        "redis://me:1?secret&x=y@host",
+        "redis://me:secret/x@host",
+        "postgresql://me:12?3secret@host/plant",
+        "postgresql://me:1?secret=x@host/plant",
+        "postgresql://me:1?secret&x=y@host/plant",
+    ],
+)
+def test_a_password_that_is_not_encoded_is_not_shown(url: str) -> None:
+    with pytest.raises(InvalidConfig, match="percent-encoded") as caught:
+        holdall.open_adapter(url)
+    assert "secret" not in str(caught.value)
+
+
 def test_what_is_no_text_is_no_address() -> None:
     with pytest.raises(InvalidConfig):
         holdall.open_adapter(None)  # type: ignore[arg-type]

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "TIMESCALE_DSN"
 _OF_ADDRESS: Final = frozenset({"host", "port", "user", "password", "sslmode"})
-_OURS: Final = frozenset(PostgresHaystackSettings.__struct_fields__) - _OF_ADDRESS
+_SETTINGS: Final = frozenset(PostgresHaystackSettings.__struct_fields__)
+_OURS: Final = _SETTINGS - _OF_ADDRESS
 
 
 class TimescaleAdapter(HaystackAdapter):
@@ -84,6 +85,13 @@ def open_postgres(url: str) -> TimescaleAdapter:
         if rest and name not in _OURS and name in _of_libpq():
             theirs.append(part)
         else:
+            if "@" in query and name.lower().replace("-", "_") not in _SETTINGS:
+                # Its name, which the error would show, may be of a password.
+                raise InvalidConfig(
+                    "the address of the PostgreSQL server has an @ behind a ?, and what stands "
+                    "there is no setting: in a password '/', '?' and '#' are percent-encoded, as "
+                    "%2F, %3F and %23"
+                )
             # libpq has plain seconds.
             seconds = name == "connect_timeout" and value.isdecimal()
             named[name] = f"{value}s" if seconds else value

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 URL_VARIABLE: Final = "REDIS_URL"
+_ENCODED: Final = "in a password '/', '?' and '#' are percent-encoded: %2F, %3F and %23"
 _TEXTS: Final = ("prefix", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _TRUTHS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -94,10 +95,15 @@ def settings_of(url: str) -> Mapping[str, Any]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise InvalidConfig("the address of the Redis server has no port from 1 to 65535") from None
+        raise InvalidConfig(
+            f"the address of the Redis server has no port from 1 to 65535; {_ENCODED}"
+        ) from None
     if parts.scheme not in ("redis", "rediss"):
         raise InvalidConfig("the address of a Redis server begins with redis:// or rediss://")
     database = parts.path.strip("/")
+    if "@" in database or ("@" in parts.query and not _known_query(parts.query)):
+        # What is shown otherwise may be the end of a password.
+        raise InvalidConfig(f"the address of the Redis server has an @ behind its host; {_ENCODED}")
     if database and not (database.isascii() and database.isdigit()):
         raise InvalidConfig(
             f"the address of the Redis server ends with {database!r}: what stands there is the "
@@ -117,6 +123,11 @@ def settings_of(url: str) -> Mapping[str, Any]:
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
         found[name] = _setting(name, text)
     return found
+
+
+def _known_query(query: str) -> bool:
+    names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
+    return names <= {*_TEXTS, "db", "search", "timeseries"}
 
 
 def _setting(name: str, text: str) -> Any:
