@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from holdall.core.errors import NotFound, Unavailable
+from holdall.core.errors import AlreadyExists, NotFound, PreconditionFailed, Unavailable
 from holdall.haystack import MARKER, Ref
 from holdall.haystack.memory import InMemoryAdapter
 from holdall.haystack.stores.entities import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from holdall.haystack.stores.entities import StoredNote
+    from holdall.haystack.stores.entities import Change, StoredNote
 
 POINT = {"id": Ref("p1"), "point": MARKER, "his": MARKER}
 SAMPLES = [{"ts": datetime(2024, 1, 15, 12, tzinfo=UTC), "val": 1.0}]
@@ -131,6 +131,45 @@ def test_who_is_not_the_first_to_begin_waits(monkeypatch: pytest.MonkeyPatch) ->
         before(adapter, monkeypatch, "commit", faster)
         await adapter.load([POINT])
         assert len(pauses) == 1
+
+    asyncio.run(work())
+
+
+def test_what_somebody_else_cleared_away_is_in_nobodys_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def work() -> None:
+        adapter = await broken_off(monkeypatch)
+        entities = adapter.stores[0]
+        commit = entities.commit
+
+        async def commit_early(changes: Sequence[Change]) -> int:
+            monkeypatch.setattr(entities, "commit", commit)
+            try:
+                return await commit(changes)
+            finally:
+                await commit([Note("left/p1", None)])
+
+        monkeypatch.setattr(entities, "commit", commit_early)
+        assert await adapter.create(POINT) == Ref("p1")
+
+    asyncio.run(work())
+
+
+def test_who_cannot_create_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        adapter = InMemoryAdapter([POINT])
+        error = PreconditionFailed("others wrote", transient=True)
+
+        async def refused(_: Sequence[Change]) -> int:
+            raise error
+
+        with pytest.raises(AlreadyExists):
+            await adapter.create(POINT)
+        monkeypatch.setattr(adapter.stores[0], "commit", refused)
+        with pytest.raises(PreconditionFailed) as caught:
+            await adapter.create(POINT)
+        assert caught.value is error
 
     asyncio.run(work())
 

@@ -171,9 +171,10 @@ class EntityFace(AdapterCore):
                 await self._entities.commit([Add(tags), left_nothing(of)])
             except AlreadyExists:
                 raise
-            except PreconditionFailed:
-                if not await self._leaving.clear([of]):
+            except PreconditionFailed as error:
+                if error.transient:
                     raise
+                await self._leaving.clear([of])
             else:
                 return Ref(of)
 
