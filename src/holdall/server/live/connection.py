@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from anyio import to_thread
 from starlette.websockets import WebSocketDisconnect
@@ -47,6 +48,8 @@ AT_ONCE: Final = 4
 _FAREWELL: Final = 2.0  # seconds that a client has to take the reason
 _LONGEST_REASON: Final = 123  # bytes, by RFC 6455
 _SLOWEST: Final = 65_536  # bytes a second
+Join: TypeAlias = tuple[str, Sequence[str], int]
+"""A watch, the entities that were asked for, and the number of a moment before that."""
 NOT_TEXT, TOO_LARGE, FAILED, NOT_ANY_MORE = 1003, 1009, 1011, 3000
 
 
@@ -176,7 +179,7 @@ class Connection:
     async def _worked(self, text: str) -> None:
         self._count += 1
         request_id.set(f"{self._number}-{self._count}")
-        joins: list[str] = []
+        joins: list[Join] = []
         try:
             found, is_batch = requests_of(text)
             most = self._serving.config.max_message
@@ -187,13 +190,13 @@ class Connection:
                 if not self.outbox.is_open:
                     break
             await self.outbox.answer(b"[" + b",".join(made) + b"]" if is_batch else made[0])
-            for watch in joins:
-                await self._serving.hub.join(self, watch)
+            for watch, ids, since in joins:
+                await self._serving.hub.join(self, watch, ids, since)
         except Exception as error:  # noqa: BLE001 (the client must not wait for pushes in vain)
             LOG.error("failed", extra={"request": request_id.get()}, exc_info=error)
             self.end(FAILED, f"the server's log has more under {request_id.get()}")
 
-    async def _answered(self, asked: Asked, most: int, joins: list[str]) -> bytes:
+    async def _answered(self, asked: Asked, most: int, joins: list[Join]) -> bytes:
         """The answer to one request; an error grid where it fails."""
         config = self._serving.config
 
@@ -213,7 +216,7 @@ class Connection:
             grid = error_grid(error, config)
         return answered(asked.id, [HAYSON.encode(grid)], config.max_message, go_on)
 
-    async def _performed(self, asked: Asked, joins: list[str]) -> Answer | Streamed | Grid:
+    async def _performed(self, asked: Asked, joins: list[Join]) -> Answer | Streamed | Grid:
         if asked.wrong:
             raise HttpFault(400, asked.wrong)
         caller = await self._caller()
@@ -235,17 +238,18 @@ class Connection:
             await self._serving.door.close(caller)
         return await self._watched(op, call, joins)
 
-    async def _watched(self, op: Op, call: Call, joins: list[str]) -> Answer | Streamed | Grid:
+    async def _watched(self, op: Op, call: Call, joins: list[Join]) -> Answer | Streamed | Grid:
         """What an operation answers; what it makes of watches is told to the hub."""
         hub, watch = self._serving.hub, call.grid.meta.get("watchId")
         if op.name == "watchSub":
             ids, new = call.ids(), watch is None
             hub.check_room(self, len(ids), new=new)
+            since = await hub.now()
             answer = await op.function(call)
             assert isinstance(answer, Answer)
             of = str(answer.meta["watchId"])
             hub.claim(self, of, ids, new=new)
-            joins.append(of)
+            joins.append((of, ids, since))
             return answer
         answer = await op.function(call)
         if op.name == "watchUnsub":

@@ -54,8 +54,17 @@ class Following(Source):
         self._epoch = ""
         self._number = 0  # up to which commit all others were told
 
-    async def join(self, watch: Watching) -> None:
+    async def now(self) -> int:
+        since = self._since()
+        return (await self._store.get(())).state.number if since is None else since
+
+    async def join(self, watch: Watching, ids: Collection[str], since: int) -> None:
         await self.keep([watch])
+        # Not from where the note says: whoever added or polled meanwhile has moved that on.
+        for of in watch.ids.intersection(ids):
+            watch.late[of] = min(watch.late.get(of, self._number), since)
+        if watch.late:
+            self._fresh[watch] = None
 
     def leave(self, watch: Watching) -> None:
         self._index.remove(watch, watch.ids)

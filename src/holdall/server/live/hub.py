@@ -168,14 +168,27 @@ class Hub:
         user.ids += len(ids)
         connection.watches[watch] = connection.watches.get(watch, 0) + len(ids)
 
-    async def join(self, connection: Connection, watch_id: str) -> None:
-        """Tell a connection of a watch from now on: of all that its answer did not say yet."""
+    async def now(self) -> int:
+        """A number for this moment, before a connection asks for entities that it will watch."""
+        return await self._source.now()
+
+    async def join(
+        self, connection: Connection, watch_id: str, ids: Sequence[str], since: int
+    ) -> None:
+        """Tell a connection of a watch from now on: of all that its answer did not say yet.
+
+        Args:
+            connection: Which one.
+            watch_id: Which watch.
+            ids: The entities that its answer told.
+            since: The number of a moment before that.
+        """
         watch = self._watches.get(watch_id)
         if watch is None or watch not in connection.watches:
             return  # it went meanwhile
         watch.connections[connection] = None
         async with self._turn:
-            await self._source.join(watch)
+            await self._source.join(watch, ids, since)
         counted = connection.watches.get(watch, 0)
         if counted > len(watch.ids):  # some were in it before
             self._users[connection.name].ids -= counted - len(watch.ids)

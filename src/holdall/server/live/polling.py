@@ -32,14 +32,21 @@ class Polling(Source):
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._known: dict[Watching, None] = {}
+        self._known: dict[Watching, int] = {}  # and the last number under which it told something
+        self._behind: set[Watching] = set()  # in which somebody may not know what was told
+        self._number = 0
         self._next = 0.0
 
-    async def join(self, watch: Watching) -> None:
-        self._known[watch] = None
+    async def now(self) -> int:
+        return self._number
+
+    async def join(self, watch: Watching, ids: Collection[str], since: int) -> None:
+        if self._known.setdefault(watch, self._number) > since:
+            self._behind.add(watch)
 
     def leave(self, watch: Watching) -> None:
         self._known.pop(watch, None)
+        self._behind.discard(watch)
 
     async def look(self) -> None:
         if time.monotonic() < self._next:
@@ -51,7 +58,8 @@ class Polling(Source):
 
     async def _poll(self, watch: Watching) -> None:
         try:
-            rows = await self._storage.watch_poll(watch.id, refresh=False)
+            refresh = watch in self._behind
+            rows = await self._storage.watch_poll(watch.id, refresh=refresh)
             changed = told([(plain_id(row.get("id")), row) for row in rows])
         except NotFound as error:
             self.leave(watch)
@@ -59,6 +67,11 @@ class Polling(Source):
         except Exception as error:  # noqa: BLE001 (others' adapters raise anything)
             LOG.error("a watch cannot be polled", exc_info=error)
         else:
+            if refresh:
+                self._behind.discard(watch)
+            if changed and watch in self._known:
+                self._number += 1
+                self._known[watch] = self._number
             for one in changed:
                 self.tell(watch, one)
 

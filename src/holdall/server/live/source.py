@@ -24,8 +24,20 @@ class Source(ABC):
     end: Callable[[Watching, str], None]
 
     @abstractmethod
-    async def join(self, watch: Watching) -> None:
-        """Follow a watch, or what is new in it, from when it was last asked."""
+    async def now(self) -> int:
+        """A number for this moment: whoever asks for entities from here on can join by it."""
+
+    @abstractmethod
+    async def join(self, watch: Watching, ids: Collection[str], since: int) -> None:
+        """Follow a watch, and tell of some entities in it what changed since a moment.
+
+        Others may have been told of that already, and are told of it again.
+
+        Args:
+            watch: The watch.
+            ids: Those whom somebody asked for.
+            since: What `now` answered before they were asked for.
+        """
 
     @abstractmethod
     def leave(self, watch: Watching) -> None:
