@@ -258,6 +258,18 @@ class OneFacts(RecordFacts):
         assert await db.exists("a")
         assert await db.delete("a", version=record.version)
 
+    async def test_an_empty_version_is_that_of_no_record(self, db: AsyncDatabase) -> None:
+        await db.create(Record({"number": 1}, id="a"))
+        other = Record({"number": 2}, id="a")
+        other.version = ""
+        for refused in (
+            db.update(other), db.upsert(other), db.patch("a", {"number": 2}, version=""),
+            db.delete("a", version=""),
+        ):  # fmt: skip
+            with pytest.raises(PreconditionFailed):
+                await refused
+        assert await db.read("a") == Record({"number": 1}, id="a")
+
     async def test_what_is_read_is_the_callers(self, db: AsyncDatabase) -> None:
         await db.create(Record({"list": [1], "dict": {"a": 1}}, id="a", metadata={"list": [1]}))
         for read in (await db.read("a"), await db.first()):

@@ -42,7 +42,11 @@ class Remover:
         for at, removal in enumerate(removals):
             places.setdefault(removal.id, []).append(at)
         outcomes: list[bool | HoldallError] = [False] * len(removals)
-        careful = [id_ for id_, ats in places.items() if any(removals[at].version for at in ats)]
+        careful = [
+            id_
+            for id_, ats in places.items()
+            if any(removals[at].version is not None for at in ats)
+        ]
         plain = [id_ for id_ in places if id_ not in set(careful)]
         for id_, outcome in (await self._delete_any(plain)).items():
             first, *more = places[id_]
