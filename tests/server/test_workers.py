@@ -235,6 +235,21 @@ def test_a_worker_that_dies_is_replaced(running: Served, asking: httpx.Client) -
     assert "ended with the exit code -9" in running.log_text()
 
 
+def test_a_worker_is_replaced_after_old_files_were_swept_away(tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    words = ("sqlite:///plant.db", "--workers", str(WORKERS))
+    with served(tmp_path, *words, TMPDIR=str(temporary)) as server, server.client() as client:
+        until(lambda: seen(client) == {"1", "2"})
+        for file in temporary.glob("holdall-*/*"):
+            if not file.is_socket():  # which are in use, and are left
+                file.unlink()
+        before = children(server)
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: len(set(children(server)) - set(before)) == 1)
+        until(lambda: seen(client) == {"1", "2"})
+
+
 def test_no_secret_is_in_the_words_of_a_process(tmp_path: Path) -> None:
     (tmp_path / "accounts.json").touch()
     words = ("sqlite:///plant.db", "--workers", "2", "--records", "sqlite:///records.db")

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from ctypes import c_bool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -24,10 +25,24 @@ if TYPE_CHECKING:
 
 SHUTDOWN: Final = 30
 """Seconds that requests have to end, from when nothing new is taken on."""
-_BEGAN: Final = "began"  # a file that is there when a worker has begun to serve
 _MARGIN: Final = 15.0
 _LONGEST_PAUSE: Final = 30.0
 _STEADY: Final = 60.0  # seconds after which a worker's end is none of its beginning
+
+
+class Shared:
+    """What the workers of a server tell one another, and the process that looks after them.
+
+    It is in memory, because files in a folder for temporary ones are swept away with time.
+
+    Attributes:
+        began: Whether one of them has begun to serve.
+    """
+
+    def __init__(self) -> None:
+        from multiprocessing import get_context
+
+        self.began = get_context("spawn").RawValue(c_bool, False)
 
 
 class Serving(Struct, frozen=True, kw_only=True):
@@ -74,6 +89,7 @@ def run_one(
     adapter: HaystackAdapter | None = None,
     worker: int = 0,
     folder: str = "",
+    shared: Shared | None = None,
 ) -> None:
     """Serve until the process is told to end by SIGINT or SIGTERM.
 
@@ -83,8 +99,8 @@ def run_one(
         adapter: The entities, where they are open already.
         worker: Which of several workers this is; 0 where there is one.
         folder: Where the workers tell one another what they counted.
+        shared: What else they tell; None where there is one.
     """
-    import asyncio
     import gc
 
     import uvicorn
@@ -136,8 +152,8 @@ def run_one(
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            if folder:
-                await asyncio.to_thread(Path(folder, _BEGAN).touch)
+            if shared is not None:
+                shared.began.value = True
 
         async def on_tick(self, counter: int) -> bool:
             ends = await super().on_tick(counter)
@@ -195,6 +211,7 @@ class _Workers:
         self._serving = serving
         self._sock = sock
         self._folder = folder
+        self._shared = Shared()
         self._running: dict[int, SpawnProcess] = {}
         self._due = dict.fromkeys(range(1, number + 1), 0.0)
         self._began = dict.fromkeys(self._due, 0.0)
@@ -219,7 +236,7 @@ class _Workers:
                 return True
             for number, process in list(self._running.items()):
                 if process.exitcode is not None:
-                    if not os.path.exists(os.path.join(self._folder, _BEGAN)):
+                    if not self._shared.began.value:
                         return False
                     self._ended(number, process.exitcode)
 
@@ -252,7 +269,7 @@ class _Workers:
         self._began[number] = time.monotonic()
         process = get_context("spawn").Process(
             target=_work,
-            args=(self._serving, self._sock, number, self._folder),
+            args=(self._serving, self._sock, number, self._folder, self._shared),
             name=f"worker {number}",
         )
         # Ctrl-C goes to all processes of a terminal; a worker that is only beginning leaves it to
@@ -280,7 +297,7 @@ class _Workers:
         )  # fmt: skip
 
 
-def _work(serving: Serving, sock: socket.socket, worker: int, folder: str) -> None:
+def _work(serving: Serving, sock: socket.socket, worker: int, folder: str, shared: Shared) -> None:
     import threading
     from multiprocessing import parent_process
 
@@ -292,7 +309,7 @@ def _work(serving: Serving, sock: socket.socket, worker: int, folder: str) -> No
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=orphaned, daemon=True).start()
-    run_one(serving, sock, worker=worker, folder=folder)
+    run_one(serving, sock, worker=worker, folder=folder, shared=shared)
 
 
 @contextlib.contextmanager
