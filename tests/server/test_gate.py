@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
 from holdall.haystack.memory import InMemoryAdapter
@@ -79,6 +80,24 @@ def test_accounts_that_are_gone_open_nothing() -> None:
         with pytest.raises(HttpFault, match="gone") as caught:
             await door.caller(scope())
         assert caught.value.status == 403
+
+    asyncio.run(asking())
+
+
+def test_accounts_that_go_before_anybody_asked_open_nothing() -> None:
+    made = users()
+    app = create_fastapi_app(InMemoryAdapter(), users=made)
+
+    async def asking() -> None:
+        await made.add("admin", PASSWORD, "admin")
+        async with app.router.lifespan_context(app):
+            await made.remove("admin")
+            transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://localhost"
+            ) as client:
+                answer = await client.get("/api/about")
+        assert (answer.status_code, "gone" in answer.text) == (403, True)
 
     asyncio.run(asking())
 

@@ -250,6 +250,30 @@ def test_a_worker_is_replaced_after_old_files_were_swept_away(tmp_path: Path) ->
         until(lambda: seen(client) == {"1", "2"})
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_accounts_that_are_gone_open_no_worker_that_replaces_another(
+    late: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "accounts.json"
+    with_one = Users(FilePlace(file), iterations=ITERATIONS)
+    words = ("sqlite:///plant.db", "--workers", str(WORKERS), "--users", str(file))
+    if not late:
+        changed(with_one, lambda known: known.add("alice", PASSWORD, "admin"))
+    with served(tmp_path, *words) as server, server.client() as client:
+        if late:
+            until(lambda: client.get("/api/about").status_code == 200)
+            changed(with_one, lambda known: known.add("alice", PASSWORD, "admin"))
+            until(lambda: client.get("/api/about").status_code == 401)
+        assert client.get("/health/live").status_code == 200  # so that one has begun
+        until(lambda: len(children(server)) == WORKERS)
+        before = set(children(server))
+        file.unlink()
+        os.kill(min(before), signal.SIGKILL)
+        os.kill(max(before), signal.SIGKILL)
+        until(lambda: len(set(children(server)) - before) == WORKERS)
+        assert client.get("/api/about").status_code == 403
+
+
 def test_no_secret_is_in_the_words_of_a_process(tmp_path: Path) -> None:
     (tmp_path / "accounts.json").touch()
     words = ("sqlite:///plant.db", "--workers", "2", "--records", "sqlite:///records.db")

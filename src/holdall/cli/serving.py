@@ -147,6 +147,7 @@ def serve(
         tls=tls,
         proxy=proxy,
         drain=drain,
+        had_accounts=known,
     )
     _try_out(serving)
     with _listening(host, port) as sock:

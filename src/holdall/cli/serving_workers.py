@@ -35,14 +35,19 @@ class Shared:
 
     It is in memory, because files in a folder for temporary ones are swept away with time.
 
+    Args:
+        had_accounts: Whether there were accounts when the server began.
+
     Attributes:
-        began: Whether one of them has begun to serve.
+        began: Whether a worker has begun to serve.
+        had_accounts: Whether any of them ever knew of accounts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, had_accounts: bool) -> None:
         from multiprocessing import get_context
 
-        self.began = get_context("spawn").RawValue(c_bool, False)
+        made = get_context("spawn").RawValue
+        self.began, self.had_accounts = made(c_bool, False), made(c_bool, had_accounts)
 
 
 class Serving(Struct, frozen=True, kw_only=True):
@@ -59,6 +64,7 @@ class Serving(Struct, frozen=True, kw_only=True):
         proxy: Who may say for whom it asks.
         drain: Seconds to go on after the server was told to end, while it says that it is not
             ready.
+        had_accounts: Whether there were accounts when it began.
     """
 
     url: str
@@ -70,6 +76,7 @@ class Serving(Struct, frozen=True, kw_only=True):
     tls: dict[str, Any] = {}
     proxy: str | None = None
     drain: float = 0.0
+    had_accounts: bool = False
 
 
 def users_of(adapter: HaystackAdapter, file: Path | None) -> Users:
@@ -122,6 +129,8 @@ def run_one(
     )
     if worker:
         app.state.siblings = Siblings(folder, worker)
+    told = shared or Shared(had_accounts=serving.had_accounts)
+    app.state.door.had_accounts = told.had_accounts
     config = uvicorn.Config(
         app,
         lifespan="on",
@@ -139,21 +148,20 @@ def run_one(
     class Ending(uvicorn.Server):
         """A server that says that it ends, for a while before it does."""
 
-        told: ClassVar[set[int]] = set()
+        signals: ClassVar[set[int]] = set()
         until = 0.0
 
         def handle_exit(self, sig: int, frame: Any) -> None:
-            if not self.told:
+            if not self.signals:
                 app.state.ending, self.until = True, time.monotonic() + serving.drain
-            elif sig in self.told:  # by whoever does not want to wait
+            elif sig in self.signals:  # by whoever does not want to wait
                 self.until = 0.0
-            self.told.add(sig)
+            self.signals.add(sig)
             super().handle_exit(sig, frame)
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            if shared is not None:
-                shared.began.value = True
+            told.began.value = True
 
         async def on_tick(self, counter: int) -> bool:
             ends = await super().on_tick(counter)
@@ -211,7 +219,7 @@ class _Workers:
         self._serving = serving
         self._sock = sock
         self._folder = folder
-        self._shared = Shared()
+        self._shared = Shared(had_accounts=serving.had_accounts)
         self._running: dict[int, SpawnProcess] = {}
         self._due = dict.fromkeys(range(1, number + 1), 0.0)
         self._began = dict.fromkeys(self._due, 0.0)

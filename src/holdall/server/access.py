@@ -29,6 +29,7 @@ from holdall.server.staying import staying
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from ctypes import c_bool
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -48,12 +49,21 @@ _PARAMETER = re.compile(r"\s*([A-Za-z]+)\s*=\s*([^\s,]*)\s*")
 _WRONG: Final = "the name or the password is wrong"
 
 
+class Flag:
+    """Whether something was; workers put one that they share in its place."""
+
+    value = False
+
+
 class Door:
     """Whom a server lets in.
 
     Args:
         users: Its accounts.
         session: Seconds until a bearer token expires.
+
+    Attributes:
+        had_accounts: Whether it knew of any, which keeps it closed where they go away.
     """
 
     def __init__(self, users: Users, session: float) -> None:
@@ -61,7 +71,14 @@ class Door:
         self.sessions = Sessions(users, session)
         self._throttle = Throttle()
         self._handshakes: Handshakes | None = None
-        self._had_accounts = False
+        self.had_accounts: Flag | c_bool = Flag()
+
+    async def are_accounts(self) -> bool:
+        """Whether there are accounts now; that there were some is kept in mind."""
+        exist = await self.users.exist()
+        if exist:
+            self.had_accounts.value = True
+        return exist
 
     async def caller(self, scope: Scope) -> Caller | Response:
         """Answer who sent a request, or a step of the handshake.
@@ -69,11 +86,9 @@ class Door:
         Raises:
             HttpFault: Nobody that may.
         """
-        if await self.users.exist():
-            self._had_accounts = True
-        else:
+        if not await self.are_accounts():
             # A file that was moved away must not open what it closed.
-            if self._had_accounts:
+            if self.had_accounts.value:
                 raise HttpFault(
                     403,
                     "the accounts of this server are gone, and it stays closed: 'holdall user add' "

@@ -95,6 +95,7 @@ def create_fastapi_app(
             running.push_async_callback(behind.close)
             await behind.connect()
             await first_admin(accounts, os.environ.get(ADMIN), os.environ.get(ADMIN_PASSWORD))
+            await door.are_accounts()  # before anybody asks: they may go until then
             for part in parts:
                 await running.enter_async_context(part())
             yield
@@ -107,7 +108,7 @@ def create_fastapi_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    door = Door(accounts, settings.session)
+    door = app.state.door = Door(accounts, settings.session)
     app.add_middleware(Gate, door=door, public=PUBLIC)
     app.add_middleware(RequestLog, figures=figures)
     app.add_exception_handler(HttpFault, _on_fault)
