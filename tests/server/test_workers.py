@@ -332,12 +332,21 @@ def test_an_address_that_is_none_is_told_before_anything_is_served(
         ("memory://",),
         ("sqlite:///plant.db", "--objects", "memory://files"),
         ("sqlite:///plant.db", "--records", "mem://"),
+        ("sqlite:///plant.db", "--objects", "memory.toml"),
+        ("sqlite:///plant.db", "--objects", "routed.toml"),
+        ("sqlite:///plant.db", "--records", "memory.toml"),
+        ("sqlite:///plant.db", "--records", "in-objects.toml"),
     ],
 )
 def test_what_is_in_memory_is_refused_for_several_workers(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("memory.toml").write_text('type = "memory"\n')
+    Path("routed.toml").write_text(
+        'type = "router"\nlayers = ["retry"]\n[primary]\ntype = "memory"\n'
+    )
+    Path("in-objects.toml").write_text('type = "objects"\n[store]\ntype = "memory"\n')
     load()
     done = CliRunner().invoke(app, ["serve", *words, "--workers", "2"])
     assert done.exit_code == 2

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator, Mapping
 
-    from holdall.cli.serving_workers import Serving
     from holdall.haystack.adapter.face import HaystackAdapter
     from holdall.server.accounts.users import Users
 
@@ -119,10 +118,13 @@ def serve(
 
     _check_installed()
     choice = chosen(url, os.environ)
-    places = [one for one in (objects, records) if one is not None]
-    if workers > 1:
-        _check_shared([choice.url, *places])
     adapter = holdall.open_adapter(choice.url)
+    kept = {choice.url: {adapter.stores[0].type}}
+    object_place = None if objects is None else _place(objects)
+    record_place = None if records is None else _place(records, sqlite=True)
+    kept |= _try_out(object_place, record_place)
+    if workers > 1:
+        _check_shared(kept)
     accounts = users_of(adapter, users)
     # Another adapter than the one that is served: what waited on one loop does not on the next.
     # What is in memory waits on none, and would not be there for another.
@@ -139,8 +141,8 @@ def serve(
         complain("without --tls-cert everybody on the way reads what is sent, tokens too")
     serving = Serving(
         url=choice.url,
-        objects=None if objects is None else _place(objects),
-        records=None if records is None else _place(records, sqlite=True),
+        objects=object_place,
+        records=record_place,
         users=users,
         name=name,
         debug=debug,
@@ -149,7 +151,6 @@ def serve(
         drain=drain,
         had_accounts=known,
     )
-    _try_out(serving)
     with _listening(host, port) as sock:
         shown = f"[{host}]" if ":" in host else host
         at = f"{'https' if tls else 'http'}://{shown}:{sock.getsockname()[1]}"
@@ -179,10 +180,10 @@ def _check_installed() -> None:
         ) from error
 
 
-def _check_shared(places: list[str]) -> None:
-    """Refuse what each worker would have for itself."""
-    for place in places:
-        if place.partition("://")[0].lower() in _MEMORY:
+def _check_shared(kept: Mapping[str, set[str]]) -> None:
+    """Refuse what each worker would have for itself; of each address, which stores are there."""
+    for place, types in kept.items():
+        if "memory" in types:
             raise InvalidConfig(
                 f"{_shown(place)} lives in one process, and each of several workers would have its "
                 "own: serve it with --workers 1, or another store"
@@ -250,14 +251,28 @@ async def _ready(adapter: HaystackAdapter, users: Users, *, close: bool) -> bool
             await adapter.close()
 
 
-def _try_out(serving: Serving) -> None:
-    """Open objects and records once, so that a wrong address is told before anything is served."""
+def _try_out(objects: str | Path | None, records: str | Path | None) -> dict[str, set[str]]:
+    """Open objects and records once, so that a wrong address is told before anything is served.
+
+    Returns:
+        Of each address, the types of the stores that are there.
+    """
     import asyncio
 
-    if serving.objects is not None:
-        asyncio.run(holdall.open_async(serving.objects).close())
-    if serving.records is not None:
-        asyncio.run(holdall.open_database_async(serving.records).close())
+    from holdall.records.backends.objects.store import RecordsOnStore
+
+    found: dict[str, set[str]] = {}
+    if objects is not None:
+        store = holdall.open_async(objects)
+        found.setdefault(str(objects), set()).add(store.backend.type)
+        asyncio.run(store.close())
+    if records is not None:
+        database = holdall.open_database_async(records)
+        behind = database.store
+        inside = behind.objects.stores() if isinstance(behind, RecordsOnStore) else ()
+        found.setdefault(str(records), set()).update({behind.type, *(one.type for one in inside)})
+        asyncio.run(database.close())
+    return found
 
 
 def _is_loopback(host: str) -> bool:
