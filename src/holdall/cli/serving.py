@@ -101,7 +101,8 @@ def serve(
 ) -> int:
     """Serve entities and histories over HTTP, as the Haystack HTTP API.
 
-    Without accounts only this machine may ask, and the server listens nowhere else. Where
+    Without accounts only this machine may ask, and the server listens nowhere else. A proxy that
+    says nothing of itself is not recognised: make an account before one stands in front. Where
     HOLDALL_ADMIN is set and there are no accounts, an admin of that name is made, with the password
     HOLDALL_ADMIN_PASSWORD or one that is printed once.
 
@@ -160,7 +161,10 @@ def serve(
             if place is not None:
                 say(f"Serving the {what} of {_shown(place)} at {at}/{what}")
         if not known:
-            say("There are no accounts: only this machine may ask. 'holdall user add' makes one.")
+            say(
+                "There are no accounts: only this machine may ask, and a proxy on it that says "
+                "nothing of itself counts as this machine. 'holdall user add' makes one."
+            )
         sys.stdout.flush()
         if workers > 1:
             return run_many(serving, sock, workers)

@@ -3,9 +3,10 @@
     no accounts     this machine may do everything; requests from elsewhere get 403
     accounts        the handshake of the standard, a bearer token, or a machine's key
 
-Without accounts, a request counts as one of this machine only when it came over loopback, was
-forwarded by nobody, and names this machine as its host: so neither a proxy nor a page in a browser
-can ask in somebody else's name.
+Without accounts, a request counts as one of this machine only when it came over loopback, has no
+header of a proxy, and names this machine as its host: so no page in a browser can ask in somebody
+else's name, and no proxy that says that it is one. A proxy on this machine that says nothing of
+itself is not recognised: there has to be an account before one stands in front.
 """
 
 from __future__ import annotations
@@ -228,13 +229,16 @@ class Gate:
 
 
 def is_local(scope: Scope) -> bool:
-    """Whether a request is one of this machine, and of nobody behind it."""
+    """Whether a request is one of this machine, as far as it can be seen.
+
+    A proxy that neither names itself nor speaks HTTP/1.0 cannot be told from a client.
+    """
     client = scope.get("client")
     if not client or not _is_loopback(client[0]):
         return False
     if any(_FORWARDED.fullmatch(name) for name, _ in scope["headers"]):
         return False
-    # Some proxies tell nothing of themselves unless they are asked to, but still speak this.
+    # Many proxies that tell nothing of themselves speak this.
     if scope.get("http_version") == "1.0":
         return False
     if _header(scope, b"sec-fetch-site") == "cross-site":
