@@ -2,7 +2,9 @@
 
 import os
 import re
+import resource
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from server.processes import served
 from serving.requiring import require_server
 
 
@@ -53,6 +56,28 @@ def serving(*words: str) -> Iterator[str]:
 
 def trusting(cert: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(cert))
+
+
+def test_who_says_nothing_is_closed_and_may_be_one_of_many(
+    certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    cert, key = certificate
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (min(soft, 512), hard)
+    )  # which the server begins with
+    try:
+        words = ("--tls-cert", str(cert), "--tls-key", str(key))
+        with served(tmp_path, "memory://", *words) as server:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            with server.client() as client:
+                assert client.get("/health/live").status_code == 200
+            assert resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+            url = httpx.URL(server.url)
+            with socket.create_connection((url.host, url.port or 0), timeout=30) as silent:
+                assert silent.recv(1) == b""
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_certificate_makes_it_https(certificate: tuple[Path, Path]) -> None:

@@ -108,16 +108,18 @@ def run_one(
         folder: Where the workers tell one another what they counted.
         shared: What else they tell; None where there is one.
     """
+    import asyncio
     import gc
 
     import uvicorn
 
     from holdall.server import ServerConfig, create_fastapi_app
-    from holdall.server.connections import protocol
+    from holdall.server.connections import bound_handshakes, protocol
     from holdall.server.live.wire import BoundedWebSocket
     from holdall.server.observing.exposition import Siblings
 
     log(worker)
+    _take_files()
     if adapter is None:
         adapter = holdall.open_adapter(serving.url)
     app = create_fastapi_app(
@@ -160,6 +162,8 @@ def run_one(
             super().handle_exit(sig, frame)
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            if config.is_ssl:
+                bound_handshakes(asyncio.get_running_loop())
             await super().startup(sockets)
             told.began.value = True
 
@@ -175,6 +179,15 @@ def run_one(
     with contextlib.suppress(KeyboardInterrupt):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         Ending(config).run([sock])
+
+
+def _take_files() -> None:
+    """Let this process have as many files as it may, of which each connection is one."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems name a limit that they refuse
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def log(worker: int = 0) -> None:

@@ -12,6 +12,7 @@ It is the parser in Python, on purpose: it takes no head beyond 64 KiB.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -23,6 +24,8 @@ HEAD_SECONDS: Final = 30.0
 """Seconds that the head of a request may take, from the connection or the last answer on."""
 MOST_WAITING: Final = 256
 """Connections of a server that have no request running."""
+HANDSHAKE_SECONDS: Final = 10.0
+"""Seconds that the handshake of TLS may take."""
 STALLED: Final = 60.0
 """Seconds for which a client may take next to nothing of what is sent."""
 _LEAST: Final = 16 * 1024  # bytes that it takes in that time, or all there is
@@ -40,6 +43,15 @@ def is_stalled(before: int, now: int) -> bool:
         now: Bytes that still do, of which none came anew.
     """
     return now > max(0, before - _LEAST)
+
+
+def bound_handshakes(loop: asyncio.AbstractEventLoop) -> None:
+    """Let what listens in a loop over TLS from now on wait for a handshake no longer than it may.
+
+    uvicorn has no setting for it, and asyncio waits for a minute.
+    """
+    create = partial(loop.create_server, ssl_handshake_timeout=HANDSHAKE_SECONDS)
+    loop.create_server = create  # type: ignore[method-assign]
 
 
 def protocol(
