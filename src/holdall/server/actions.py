@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from anyio import to_thread
 from msgspec import Struct
 
 from holdall.haystack.grid import Grid
 from holdall.haystack.kinds import Kind, Ref
+from holdall.server.threads import ACTIONS
 
 
 class ActionCall(Struct, frozen=True):
@@ -40,8 +40,7 @@ async def act(action: Action, call: ActionCall) -> Grid:
     if inspect.iscoroutinefunction(action):
         done = await action(call)
     else:
-        # Not a thread of asyncio, of which there are few: actions that hang would stop the store.
-        done = await to_thread.run_sync(action, call)
+        done = await ACTIONS.run(action, call)  # those that hang stop nobody else
         if inspect.isawaitable(done):
             done = await done
     if isinstance(done, Grid):

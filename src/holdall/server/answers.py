@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anyio import from_thread, to_thread
 from msgspec import Struct
-from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from holdall.haystack.codecs.contract import Head
 from holdall.haystack.codecs.zinc import ZINC
 from holdall.haystack.grid import NO_TAGS, Col, Grid
+from holdall.server.threads import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,11 +118,11 @@ def _whole(data: bytes, codec: Codec) -> Response:
 async def _streaming(made: Iterator[bytes], codec: Codec) -> Response:
     pieces = _joined(made)
     # What fails early fails before the answer has a status.
-    first = await to_thread.run_sync(next, pieces, b"")
+    first = await STREAMS.run(next, pieces, b"")
 
     async def sent() -> AsyncIterator[bytes]:
         yield first
-        async for piece in iterate_in_threadpool(pieces):
+        while piece := await STREAMS.run(next, pieces, b""):
             yield piece
 
     return StreamingResponse(sent(), headers={"Content-Type": _type_of(codec)})

@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from anyio import from_thread, to_thread
+from anyio import from_thread
 
 from holdall.core.errors import CodecError, HoldallError, InvalidValue, Unavailable, Unsupported
 from holdall.haystack.adapter.taking import adopted
@@ -19,6 +19,7 @@ from holdall.haystack.kinds import Number, Ref
 from holdall.server.answers import Answer
 from holdall.server.bodies import codec_of, limits, pieces
 from holdall.server.errors import HttpFault
+from holdall.server.threads import LOADS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -51,10 +52,8 @@ async def load(request: Request, storage: Storage, config: ServerConfig) -> Answ
     body = _Faulty(source)
     report = _Report(storage)
     try:
-        _, rows = await to_thread.run_sync(
-            lambda: codec.decode_rows(body.pulled(), limits=limits(config))
-        )
-        while batch := await to_thread.run_sync(lambda: list(islice(rows, _BATCH))):
+        _, rows = await LOADS.run(lambda: codec.decode_rows(body.pulled(), limits=limits(config)))
+        while batch := await LOADS.run(lambda: list(islice(rows, _BATCH))):
             await report.keep(batch)
     except (CodecError, HttpFault) as error:
         fault = body.fault or error
@@ -105,7 +104,7 @@ class _Report:
 
     async def keep(self, batch: list[dict[str, Any]]) -> None:
         """Keep entities; one that cannot be leaves the others."""
-        good = await to_thread.run_sync(self._good, batch)
+        good = await LOADS.run(self._good, batch)
         try:
             if good:
                 await self._storage.load([entity for _, entity in good])

@@ -9,7 +9,6 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from anyio import to_thread
 from starlette.websockets import WebSocketDisconnect
 
 from holdall.core.errors import HoldallError
@@ -27,6 +26,7 @@ from holdall.server.live.outbox import Outbox
 from holdall.server.logs import LOG, request_id
 from holdall.server.ops.contract import Call
 from holdall.server.ops.registry import OPS
+from holdall.server.threads import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -209,7 +209,7 @@ class Connection:
             write = partial(answered, asked.id, made, most, go_on)
             if size is not None and size <= INLINE:
                 return write()
-            return await to_thread.run_sync(write)
+            return await STREAMS.run(write)
         except HttpFault as fault:
             grid = Grid.error(fault.message)
         except Exception as error:  # noqa: BLE001 (whatever it is, the standard wants a grid)
