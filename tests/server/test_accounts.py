@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TypeVar
 
 import msgspec
@@ -22,6 +23,7 @@ from holdall.core.errors import (
 )
 from holdall.haystack.sqlite import SqliteAdapter
 from holdall.server import Users
+from holdall.server.accounts import throttle as throttling
 from holdall.server.accounts import tokens
 from holdall.server.accounts.handshake import Proven
 from holdall.server.accounts.places import FilePlace, MemoryPlace, NotePlace, Place
@@ -397,6 +399,20 @@ def test_failures_are_remembered_of_a_bounded_number_of_names() -> None:
     for at in range(11_000):
         throttle.failed(f"user{at}", "10.0.0.1")
     assert len(throttle._failures) == 10_000
+
+
+def test_made_up_names_make_nobody_forget_who_failed_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(throttling, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    throttle = Throttle()
+    for _ in range(FREE):
+        throttle.failed("alice", "10.0.0.1")
+    for at in range(11_000):
+        throttle.failed(f"user{at}", "10.0.0.1")
+    assert throttle.pause("alice", "10.0.0.1") == 1
+    now[0] = 1_000.0  # when all of that is over, the oldest goes
+    throttle.failed("bob", "10.0.0.1")
+    assert ("alice", "10.0.0.1") not in throttle._failures
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,10 @@ class _Failures(Struct):
 
 
 class Throttle:
-    """Failures by name and address, those of the last quarter of an hour; the oldest go first."""
+    """Failures by name and address, those of the last quarter of an hour.
+
+    Where there are too many, those with the fewest go: made-up names must not make a server forget.
+    """
 
     def __init__(self) -> None:
         self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
@@ -48,13 +51,19 @@ class Throttle:
         if known is None or known.last + _FORGOTTEN < now:
             known = _Failures(0, now)
         known.count, known.last = known.count + 1, now
+        if len(self._failures) >= _MOST:
+            self._make_room(now)
         self._failures[key] = known
-        if len(self._failures) > _MOST:
-            self._failures.popitem(last=False)
 
     def succeeded(self, name: str, address: str) -> None:
         """Forget what a name at an address did wrong."""
         self._failures.pop((name, network(address)), None)
+
+    def _make_room(self, now: float) -> None:
+        gone = next(iter(self._failures))  # that which failed last the longest ago
+        if self._failures[gone].last + _FORGOTTEN >= now:
+            gone = min(self._failures, key=lambda key: self._failures[key].count)
+        del self._failures[gone]
 
 
 def network(address: str) -> str:
