@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import threading
 from collections import deque
 from contextlib import ExitStack
 from functools import partial
@@ -17,8 +18,10 @@ from holdall.haystack import Grid, Ref
 from holdall.haystack.memory import InMemoryAdapter
 from holdall.server import ServerConfig, create_fastapi_app
 from holdall.server.connections import protocol
+from holdall.server.live.connection import AT_ONCE
 from holdall.server.live.outbox import MOST_BYTES, Outbox
 from holdall.server.live.pushing import Told
+from holdall.server.live.wire import BoundedWebSocket
 from server.asking import Asking, Login, building, users
 from server.conftest import Serve
 from server.listening import listening
@@ -229,6 +232,34 @@ def test_a_request_that_was_begun_is_finished_though_its_client_went() -> None:
         talk.say(request("invokeAction", call))
         talk.grid("about")  # by now the other was begun
     assert done == [Ref("a1")]
+
+
+def test_a_client_whose_pong_is_not_read_yet_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    go, overdue, timeout = threading.Event(), threading.Event(), BoundedWebSocket.keepalive_timeout
+
+    def noted(self: BoundedWebSocket) -> None:
+        timeout(self)
+        overdue.set()
+
+    async def slowly(call: Any) -> None:
+        await asyncio.to_thread(go.wait, 30)
+
+    monkeypatch.setattr(BoundedWebSocket, "keepalive_timeout", noted)
+    app = create_fastapi_app(InMemoryAdapter(building()), actions={"slowly": slowly})
+    call = Grid(meta={"id": Ref("a1"), "action": "slowly"}, cols=["empty"])
+    pings = {"ws_ping_interval": 0.2, "ws_ping_timeout": 0.2}
+    with (
+        listening(app, **pings) as url,
+        httpx.Client(base_url=url) as client,
+        talking(Asking(client)) as talk,
+    ):
+        # Two more than are worked on: one that waits to be, and one that stops the reading.
+        asked = range(AT_ONCE + 2)
+        for number in asked:
+            talk.say(request("invokeAction", call, number))
+        assert overdue.wait(30)
+        go.set()
+        assert sorted(talk.hear()["id"] for _ in asked) == list(asked)
 
 
 def test_a_watch_that_cannot_be_opened_is_an_error_grid(ask: Asking) -> None:

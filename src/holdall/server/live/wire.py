@@ -78,10 +78,10 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def keepalive_timeout(self) -> None:
-        if self.writable.is_set():
+        if self.writable.is_set() and not self.read_paused:
             super().keepalive_timeout()
             self._end_soon()
-        else:  # it may be slow, and that is looked at elsewhere
+        else:  # it may be slow, which is looked at elsewhere, or its pong was not read yet
             self.pong_timer = None
             self.pending_ping_payload = None
             self.schedule_ping()
