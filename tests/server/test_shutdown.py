@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import pytest
 
+from holdall.cli.serving_workers import SHUTDOWN
 from holdall.haystack import MARKER, Grid, Ref
 from holdall.haystack.codecs.zinc import ZINC
 from server.processes import Served, served, until
@@ -110,16 +112,21 @@ def test_while_it_drains_it_serves_on_and_is_not_ready(tmp_path: Path) -> None:
         assert server.end() == 0
 
 
-def test_the_second_signal_ends_requests_that_hang(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_ends_requests_that_hang(
+    first: signal.Signals, second: signal.Signals, tmp_path: Path
+) -> None:
     with served(tmp_path, "sqlite:///plant.db") as server:
         url = httpx.URL(server.url)
         with socket.create_connection((url.host, url.port or 0), timeout=60) as sock:
             head = b"POST /api/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/zinc\r\n"
             sock.sendall(head + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n")
             assert b" 100 " in sock.recv(1000)
-            server.process.send_signal(signal.SIGINT)
+            server.process.send_signal(first)
             until(lambda: not connects(server))
-            assert server.end(signal.SIGINT) == 0
+            server.process.send_signal(second)
+            assert server.process.wait(SHUTDOWN / 2) == 0
 
 
 def test_an_object_that_was_taken_is_there_afterwards(tmp_path: Path) -> None:

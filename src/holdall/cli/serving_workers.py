@@ -156,8 +156,8 @@ def run_one(
         def handle_exit(self, sig: int, frame: Any) -> None:
             if not self.signals:
                 app.state.ending, self.until = True, time.monotonic() + serving.drain
-            elif sig in self.signals:  # by whoever does not want to wait
-                self.until = 0.0
+            elif sig in self.signals or not worker:  # by whoever does not want to wait
+                self.until, self.force_exit = 0.0, True
             self.signals.add(sig)
             super().handle_exit(sig, frame)
 
