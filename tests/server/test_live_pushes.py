@@ -129,6 +129,15 @@ def test_entities_that_were_taken_out_are_not_pushed(
     assert ids(talk.push()[1]) == ["p2"]
 
 
+def test_what_was_taken_out_is_not_kept_in_mind(adapter: InMemoryAdapter) -> None:
+    app = create_fastapi_app(adapter, config=OFTEN)
+    with listening(app) as url, _talking_at(url) as talk:
+        watch = talk.watch("p1", "p2")
+        talk.grid("watchUnsub", sub("p1", watchId=watch))
+        (known,) = app.state.live._watches.values()
+        assert known.added == {"p2"}
+
+
 def test_a_closed_watch_is_not_pushed(talk: Talking, adapter: InMemoryAdapter) -> None:
     talk.grid("watchUnsub", of_watch(talk.watch("p1"), close=MARKER))
     later = talk.watch("p2")

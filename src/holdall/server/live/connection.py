@@ -253,7 +253,8 @@ class Connection:
             return answer
         answer = await op.function(call)
         if op.name == "watchUnsub":
-            await hub.taken(self, str(watch), closed="close" in call.grid.meta)
+            closed = "close" in call.grid.meta
+            await hub.taken(self, str(watch), [] if closed else call.ids(), closed=closed)
         return answer
 
     async def _caller(self) -> Caller | None:

@@ -194,11 +194,14 @@ class Hub:
             self._users[connection.name].ids -= counted - len(watch.ids)
             connection.watches[watch] = len(watch.ids)
 
-    async def taken(self, connection: Connection, watch_id: str, *, closed: bool) -> None:
-        """Take note that a connection took something out of a watch, or closed it."""
+    async def taken(
+        self, connection: Connection, watch_id: str, ids: Sequence[str], *, closed: bool
+    ) -> None:
+        """Take note that a connection took entities out of a watch, or closed it."""
         watch = self._watches.get(watch_id)
         if watch is None:
             return
+        watch.added.difference_update(ids)
         if closed:
             watch.opened = False
             if watch in connection.watches:
