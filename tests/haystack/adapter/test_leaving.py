@@ -104,7 +104,7 @@ def test_who_may_be_at_it_still_is_waited_for_until_his_time_is_up(
         note = await left(adapter)
         assert note is not None
         now = (await adapter.stores[0].get(())).state.now
-        assert 25_000_000 < int(note.value) - now <= 30_000_000
+        assert 5_000_000 < int(note.value) - now <= 10_000_000
 
         async def sleep(_: float) -> None:
             over = Note("left/p1", b"%d" % now, note.version)

@@ -214,7 +214,7 @@ class EntityFace(AdapterCore):
         """Delete an entity, what is commanded of it, and its history.
 
         What breaks off after the entity went is finished by deleting again, or when there is an
-        entity of that id again, which then has no samples. Either waits for up to 30 seconds for
+        entity of that id again, which then has no samples. Either waits for up to 10 seconds for
         one who may be at it still.
 
         Raises:

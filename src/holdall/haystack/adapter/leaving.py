@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from holdall.haystack.stores.histories import HistoryStore
 
 _NOBODY: Final = b"1"
-_SECONDS: Final = 30
+_SECONDS: Final = 10
 """For how long the others wait for one who is at it, and may have ended."""
 _FIRST_PAUSE: Final = 0.005
 _LONGEST_PAUSE: Final = 0.25
