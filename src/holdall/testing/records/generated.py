@@ -52,8 +52,9 @@ _STOCK: list[Any] = [
 _TEXTS = [value for value in _STOCK if isinstance(value, str)]
 _NAMES = ["x", "y", "z", "a b", "x.y", 'q"uote', "it's", "$x", "metadata", "\u00e9", "0"]
 _PATHS = [
-    "x", "y", "z", "x.x", "x.y", "y.0", "y.1.x", "x.0.x", r"x\.y", "a b", 'q"uote', "it's", "$x",
-    ".metadata", "metadata.x", "metadata.y", "metadata.id", "id", "\u00e9", "z.$instant", "none",
+    "x", "y", "z", "x.x", "x.y", "y.0", "y.-1", "y.1.x", "x.0.x", r"x\.y", "a b", 'q"uote', "it's",
+    "$x", ".metadata", "metadata.x", "metadata.y", "metadata.id", "id", "\u00e9", "z.$instant",
+    "none",
 ]  # fmt: skip
 
 scalars = st.sampled_from(_STOCK)

@@ -89,6 +89,7 @@ CONDITIONS: Final[dict[str, Node]] = {
     "an item": F("x.0") == 1,
     "an item's entry": F("x.1.a") == 2,
     "no such item": F("x.01").exists(),
+    "no item from the end": F("x.-1").exists(),
     "dotted": F(r"x\.a") == 1,
     "inside a marker": F("x.$instant").exists(),
     "one of texts": _X.is_in(["a", "10", "none"]),

@@ -154,7 +154,8 @@ def _json(root: str, names: Sequence[str], params: Params) -> JsonTerm:
         if name.startswith("$"):
             raise Declined(name)
         if at and _LIKE_NUMBER.fullmatch(name):
-            if len(name) > 9 or str(int(name)) != name:
+            # One with a minus counts from the end.
+            if len(name) > 9 or not name.isdecimal() or str(int(name)) != name:
                 raise Declined(name)
             items = True
         if at and name in _WITHIN_MARKERS:
