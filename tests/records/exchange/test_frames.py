@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -89,6 +90,53 @@ def test_pandas_holds_dicts_and_uuids_as_objects() -> None:
 def test_large_whole_numbers_with_a_gap_stay_exact_in_pandas() -> None:
     frame = to_dataframe(database([Record({"n": 2**60 + 1}, "a"), Record({}, "b")]))
     assert frame["n"][0] == 2**60 + 1
+
+
+@pytest.mark.parametrize("kind", ["pandas", "arrow"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [2**64 + 1, None],
+        [2**53 + 1, 0.5],
+        [2**63 + 5, 1, None],
+        [2**63 + 5, 1],
+        [-(2**70), "text", None],
+        [UUID(int=5), None],
+    ],
+)
+def test_what_no_column_of_numbers_holds_comes_back_exact(kind: Any, values: list[Any]) -> None:
+    rows = [{} if value is None else {"n": value} for value in values]
+    found = back(kind, *(Record(row, f"{at}") for at, row in enumerate(rows)))
+    assert repr(found) == repr(rows)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("gap", [True, False])
+@pytest.mark.parametrize(
+    "value",
+    [
+        [datetime(2024, 7, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))],
+        [datetime(2024, 1, 1, 0, 0, 0, 1, UTC), None],
+        [datetime(2024, 1, 1), None],  # noqa: DTZ001
+        [2**60 + 1, None],
+        [1.5, None, 2.5],
+        [1.5, 2.5],
+        [True, None],
+        ["a", None],
+        [],
+    ],
+    ids=repr,
+)
+def test_lists_come_back_with_their_zones_and_gaps(kind: Any, gap: bool, value: list[Any]) -> None:
+    others = [Record({}, "y")] if gap else []
+    found = back(kind, Record({"list": value}, "x"), *others)
+    assert repr(found) == repr([{"list": value}, *({} for _ in others)])
+
+
+def test_lists_of_numbers_without_a_gap_are_arrays_in_pandas() -> None:
+    numpy = pytest.importorskip("numpy")
+    frame = to_dataframe(database([Record({"n": [0.5, 1.5]}, "a")]))
+    assert isinstance(frame["n"][0], numpy.ndarray)
 
 
 def test_a_query_chooses_sorts_and_selects() -> None:

@@ -208,6 +208,7 @@ def to_dataframe(db: Database, query: Query | None = None, kind: FrameKind = "pa
     """Answer records as a data frame, all of them in memory.
 
     Lists of several types, dicts and UUIDs are objects in pandas, and text in polars and Arrow.
+    Lists of moments, and of floats with a gap, are lists of Python in pandas, and no arrays.
 
     Args:
         db: Where from.

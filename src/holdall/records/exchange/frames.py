@@ -8,7 +8,7 @@ import msgspec
 
 from holdall.records.encoding import from_plain
 from holdall.records.exchange.columns import IDENTIFIER, JSON, NOTE
-from holdall.records.exchange.drivers import frames
+from holdall.records.exchange.drivers import arrow, frames
 from holdall.records.exchange.importing import Line, line_of
 from holdall.records.exchange.rows import record_of
 from holdall.records.exchange.tables import TableMaker, lines_of, tidy
@@ -53,12 +53,29 @@ class FrameMaker(TableMaker):
 def _pandas(table: Any) -> Any:
     # Whole numbers with a gap would become floats otherwise, and large ones other numbers.
     frame = table.to_pandas(integer_object_nulls=True)
-    for field in table.schema:
+    pandas = frames("pandas")
+    for field, column in zip(table.schema, table.columns, strict=True):
         read = _OBJECTS.get((field.metadata or {}).get(NOTE, b"").decode())
         if read is not None:
-            column = frame[field.name].astype(object)
-            frame[field.name] = column.map(read, na_action="ignore")
+            values = [None if text is None else read(text) for text in column.to_pylist()]
+        elif _numpy_would_change(column):
+            values = column.to_pylist()
+        else:
+            continue
+        # Of objects, because pandas would make floats of whole numbers here, too.
+        frame[field.name] = pandas.Series(values, dtype=object)
     return frame
+
+
+def _numpy_would_change(column: Any) -> bool:
+    """Whether these are lists whose arrays would have no zone, or NaN for what is missing."""
+    types = arrow().types
+    if not types.is_list(column.type):
+        return False
+    items = column.type.value_type
+    if types.is_timestamp(items):
+        return True
+    return types.is_floating(items) and any(part.flatten().null_count for part in column.chunks)
 
 
 def _uuid(text: str) -> UUID:
