@@ -10,6 +10,7 @@ import pytest
 
 import holdall
 from holdall.core.errors import InvalidConfig, InvalidKey
+from holdall.objects.options import DeleteOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,7 @@ def test_a_wrong_type_is_named(store: Any, mistake: Callable[[Any], object], wor
         (lambda store: store.write("k", b"", sha256="abc"), "sha256 is 64 hexadecimal digits"),
         (lambda store: list(store.stream("a", chunk_size=0)), "chunk_size is 0"),
         (lambda store: store.list_page(max_items=0), "max_items is 0"),
+        (lambda _: DeleteOptions(must_exist=True), "goes with if_match"),
     ],
 )
 def test_a_wrong_value_is_named(store: Any, mistake: Callable[[Any], object], words: str) -> None:

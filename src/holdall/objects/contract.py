@@ -229,7 +229,7 @@ class ObjectStore(ABC):
     async def delete(
         self, refs: Sequence[Reference], options: DeleteOptions
     ) -> Sequence[DeleteFailure]:
-        """Delete objects; what is not there counts as deleted.
+        """Delete objects; what is not there counts as deleted, unless `must_exist` says otherwise.
 
         Answers the failures, none when all went well. A condition is checked for each.
         """

@@ -168,9 +168,20 @@ class DeleteOptions(Struct, frozen=True, kw_only=True):
 
     Args:
         if_match: Delete only if the object still has this etag, else `PreconditionFailed`.
+        must_exist: Whether an object that is missing is `NotFound`, where else it counts as
+            deleted: of several who delete the object of one etag, one is told that it did. Goes
+            with `if_match` alone.
+
+    Raises:
+        ValueError: `must_exist` without `if_match`, which no cloud can say of many at once.
     """
 
     if_match: str | None = None
+    must_exist: bool = False
+
+    def __post_init__(self) -> None:
+        if self.must_exist and self.if_match is None:
+            raise ValueError("must_exist goes with if_match")
 
 
 class CopyOptions(Struct, frozen=True, kw_only=True):

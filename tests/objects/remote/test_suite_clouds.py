@@ -16,6 +16,7 @@ _number = count()
 _RACES = "this server answers 500 to who meets a writer of the same object"
 _PAGES = "this server counts no folders when it fills a page"
 _FILES = "this server keeps objects as files, which S3 does not"
+_DELETES = "this server does not hold the condition of a delete against other deletes"
 Make = Callable[[Runtime], ObjectStore]
 
 
@@ -76,9 +77,8 @@ class TestS3WithSignatures(ObjectStoreSuite):
         "test_what_is_kept_is_never_of_another_write": (
             "this server answers with the metadata of one write and the size of another"
         ),
-        "test_two_moves_of_one_object_move_it_once": (
-            "this server does not hold the condition of a delete against other deletes"
-        ),
+        "test_two_moves_of_one_object_move_it_once": _DELETES,
+        "test_one_of_many_deleters_of_what_must_exist_succeeds": _DELETES,
     }
 
     @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -101,6 +101,12 @@ class TestOnS3(ServiceSuite):
 class TestOnS3WithSignatures(ServiceSuite):
     in_soak = "blocking"
     large = 1100  # more than a page of a listing, and than a batch of deletes
+
+    excused: ClassVar = {
+        "test_one_of_many_deleters_of_a_version_is_told": (
+            "this server does not hold the condition of a delete against other deletes"
+        ),
+    }
 
     @pytest.fixture
     def make_store(

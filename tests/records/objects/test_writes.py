@@ -416,6 +416,20 @@ def test_a_delete_of_a_version_that_changes_meanwhile_is_refused(place: Place) -
         other.delete("none", version=record.version)
 
 
+def test_a_delete_of_a_version_that_another_deletes_meanwhile_is_refused(place: Place) -> None:
+    record = Record({}, id="a")
+    other = place.open().db
+    other.create(record)
+
+    def script(call: Call[object]) -> Fault | None:
+        if call.operation == "delete":
+            assert other.delete("a", version=record.version)
+        return None
+
+    with pytest.raises(PreconditionFailed, match="is gone since"):
+        place.open(script).db.delete("a", version=record.version)
+
+
 def test_a_delete_of_a_version_that_is_not_permitted_says_so(place: Place) -> None:
     record = Record({}, id="a")
     place.open().db.create(record)

@@ -236,6 +236,8 @@ class MemoryStore(ObjectStore):
                     etag = self._etag(key)
                     if etag is not None:
                         check_conditions(etag, options.if_match, None, ref)
+                    elif options.must_exist:
+                        self._missing(ref)
                     self._space.remove(key)
             except HoldallError as error:
                 failures.append(DeleteFailure(ref, error))

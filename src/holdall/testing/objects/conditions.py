@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from holdall.core.errors import AlreadyExists, NotFound, PreconditionFailed, Unsupported
-from holdall.objects.options import GET
+from holdall.objects.options import GET, DeleteOptions
 from holdall.testing.objects.asking import fill, keys_of, needs
 from holdall.testing.objects.faces import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdall.core.reference import Reference
     from holdall.objects.async_data_store import AsyncDataStore
 
 _KINDS: dict[str, Callable[[bytes], Any]] = {"bytes": bytes, "stream": lambda data: [data]}
@@ -129,6 +131,21 @@ class ConditionFacts(Facts):
         needs(store.capabilities.conditional, "conditions")
         await store.delete("a", if_match="x")
 
+    async def test_a_delete_of_what_must_exist_says_that_it_is_missing(
+        self, store: AsyncDataStore
+    ) -> None:
+        needs(store.capabilities.conditional, "conditions")
+        meta = await store.write("a", b"data")
+        await fill(store, "b/c")
+        options = DeleteOptions(if_match=meta.etag, must_exist=True)
+        assert list(await store.store.delete([meta.ref], options)) == []
+        refs = [meta.ref, store.reference("x/y"), store.reference("b"), store.reference("b/c")]
+        failures = await store.store.delete(refs, options)
+        assert [failure.ref for failure in failures] == refs
+        kinds = [type(failure.error) for failure in failures]
+        assert kinds == [NotFound, NotFound, NotFound, PreconditionFailed]
+        assert await keys_of(store) == ["b/c"]
+
     async def test_no_other_condition_than_a_star_is_known(self, store: AsyncDataStore) -> None:
         with pytest.raises(Unsupported):
             await store.write("a", b"new", if_none_match="x")
@@ -185,3 +202,23 @@ class ConditionFacts(Facts):
         etags = await self.together([create] * 10)
         winners = [etag for etag in etags if etag is not None]
         assert winners == [(await store.stat("a/b/c")).etag]
+
+    async def test_one_of_many_deleters_of_what_must_exist_succeeds(
+        self, store: AsyncDataStore
+    ) -> None:
+        needs(store.capabilities.conditional, "conditions")
+        for _ in range(5):
+            meta = await store.write("a/b/c", b"data")
+            options = DeleteOptions(if_match=meta.etag, must_exist=True)
+
+            async def delete(
+                place: AsyncDataStore, options: DeleteOptions = options, ref: Reference = meta.ref
+            ) -> bool:
+                failures = await place.store.delete([ref], options)
+                missed = [isinstance(one.error, (NotFound, PreconditionFailed)) for one in failures]
+                assert missed in ([], [True])
+                return not failures
+
+            places = [store, *(self.another() for _ in range(3))]
+            told = await self.together([partial(delete, place) for place in places])
+            assert told.count(True) == 1

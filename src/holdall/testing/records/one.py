@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -270,6 +271,24 @@ class OneFacts(RecordFacts):
                 await refused
         assert await db.read("a") == Record({"number": 1}, id="a")
 
+    async def test_a_delete_of_the_version_of_what_is_gone_is_refused(
+        self, db: AsyncDatabase
+    ) -> None:
+        record = Record({}, id="a")
+        await db.create(record)
+        assert await db.delete("a", version=record.version)
+        with pytest.raises(PreconditionFailed):
+            await db.delete("a", version=record.version)
+
+    async def test_one_of_many_deleters_of_a_version_is_told(self, db: AsyncDatabase) -> None:
+        places = [db, *(self.another() for _ in range(3))]
+        for id_ in "abc":
+            record = Record({}, id=id_)
+            await db.create(record)
+            delete = partial(_is_deleted, id_=id_, version=record.version)
+            told = await self.together([partial(delete, place) for place in places])
+            assert told.count(True) == 1
+
     async def test_what_is_read_is_the_callers(self, db: AsyncDatabase) -> None:
         await db.create(Record({"list": [1], "dict": {"a": 1}}, id="a", metadata={"list": [1]}))
         for read in (await db.read("a"), await db.first()):
@@ -301,6 +320,13 @@ class OneFacts(RecordFacts):
         read = await db.read("a")
         assert read is not None
         assert read.fields["text"] == text
+
+
+async def _is_deleted(db: AsyncDatabase, id_: str, version: str | None) -> bool:
+    try:
+        return await db.delete(id_, version=version)
+    except PreconditionFailed:
+        return False
 
 
 async def _number(db: AsyncDatabase) -> Any:

@@ -224,10 +224,9 @@ class CloudStore(ObjectStore):
             for ref in good:
                 try:
                     await self._container.run(self.service.delete_same, ref, options.if_match)
-                except NotFound:
-                    continue
                 except HoldallError as error:
-                    failures.append(DeleteFailure(ref, error))
+                    if options.must_exist or not isinstance(error, NotFound):
+                        failures.append(DeleteFailure(ref, error))
             return failures
         size = self.service.delete_batch
         batches = [good[at : at + size] for at in range(0, len(good), size)]

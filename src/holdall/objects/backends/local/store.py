@@ -11,6 +11,7 @@ from holdall.core.errors import HoldallError, InvalidConfig, Unsupported
 from holdall.core.reference import Reference
 from holdall.objects.backends.local.confinement import best_opener
 from holdall.objects.backends.local.copying import Copier
+from holdall.objects.backends.local.faults import not_found
 from holdall.objects.backends.local.files import Files
 from holdall.objects.backends.local.tree import Tree
 from holdall.objects.backends.local.uploads import Staging
@@ -148,6 +149,8 @@ class LocalStore(ObjectStore):
                 key = files.key_of(ref)
                 if await self._call(files.delete, None, ref, key, options):
                     folders[key.rpartition("/")[0]] = None
+                elif options.must_exist:
+                    failures.append(DeleteFailure(ref, not_found(ref)))
             except HoldallError as error:
                 failures.append(DeleteFailure(ref, error))
         for folder in folders:

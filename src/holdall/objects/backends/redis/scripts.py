@@ -104,7 +104,7 @@ return pin .. '\\n' .. body
 # pin, reader
 RELEASE = script("unpin(KEYS[1], ARGV[1], ARGV[2])")
 
-# keys as a list of MessagePack, if_match, [first and last of many keys, in byte order]
+# keys as a list of MessagePack, if_match, must_exist, [first and last of many keys, in byte order]
 DELETE = script(
     """\
 local keys, notes, failed, match = cmsgpack.unpack(ARGV[1]), {}, {}, ARGV[2]
@@ -127,6 +127,7 @@ if not plain then
     elseif match ~= '' then
       local _, etag = state(key)
       if etag and etag ~= match then why = '!' .. etag end
+      if not etag and ARGV[3] == '1' then why = '-' end
     end
     if why then
       failed[#failed + 1] = (i - 1) .. ' ' .. why
@@ -139,7 +140,7 @@ if not plain then
   end
 end
 if count > 0 then
-  local from, upto = ARGV[3] and '[' .. ARGV[3], ARGV[3] and '[' .. ARGV[4]
+  local from, upto = ARGV[4] and '[' .. ARGV[4], ARGV[4] and '[' .. ARGV[5]
   local whole = from and call('HLEN', '.holdall/times') <= call('ZCARD', '.holdall/index')
   call('UNLINK', unpack(notes, 1, count))
   -- Those that were in `times` are in the index; if all were, and it has as many from the first to

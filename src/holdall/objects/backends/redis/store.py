@@ -201,12 +201,12 @@ class RedisStore(ObjectStore):
         self, refs: Sequence[Reference], options: DeleteOptions
     ) -> Sequence[DeleteFailure]:
         keys = self._keys(refs)
-        match = match_of(options.if_match)
+        match, must = match_of(options.if_match), b"1" if options.must_exist else b""
         failures: list[DeleteFailure] = []
         for at in range(0, len(keys), PAGE_ITEMS):
             batch = refs[at : at + PAGE_ITEMS]
             names = keys[at : at + PAGE_ITEMS]
-            args: tuple[bytes, ...] = (_encode(names), match)
+            args: tuple[bytes, ...] = (_encode(names), match, must)
             if len(names) >= _MANY:
                 args = (*args, min(names).encode(), max(names).encode())
             about = batch[0] if len(batch) == 1 else self._root
@@ -221,6 +221,8 @@ class RedisStore(ObjectStore):
                 try:
                     if why.startswith("?"):
                         raise refusal_of(why[1:], ref)
+                    if why == "-":
+                        _missing(ref)
                     check_conditions(why[1:], options.if_match, None, ref)
                 except HoldallError as error:
                     failures.append(DeleteFailure(ref, error))

@@ -116,10 +116,13 @@ class Remover:
             row = await self._access.row(id_)
             if row is None or row.version != removal.version:
                 return changed(id_, removal.version, row)
-            failures = await self._drop([ref], DeleteOptions(if_match=removal.version))
+            options = DeleteOptions(if_match=removal.version, must_exist=True)
+            failures = await self._drop([ref], options)
             if not failures:
                 return True
             error = failures[0].error
+            if isinstance(error, NotFound):
+                return changed(id_, removal.version, None)
             if isinstance(error, PreconditionFailed):
                 return changed(id_, removal.version, await self._access.row(id_))
             if error.uncertain:
