@@ -13,7 +13,8 @@ first name begins with `$`.
 
 `$int` holds what is beyond 2^53, and `$float` NaN, infinities, -0.0, and whole numbers beyond 2^53,
 since a database may hand those back as integers. `$text` holds text with a NUL or a lone surrogate,
-and `$dict` a dict with a name that begins with `$`.
+and `$dict` a dict with a name that begins with `$`. Where `fold` of a datetime without a zone, or
+of a time, is 1, it stands beside the text.
 
 Markers whose text a database compares as we do are not *odd*: `$instant`, which is in UTC with
 six digits, `$datetime`, `$date`, `$time`, `$uuid`, and `$bytes` for equality. A row with any other
@@ -238,6 +239,11 @@ def _mark_datetime(value: datetime, _odd: list[bool]) -> Any:
     return plain
 
 
+def _mark_time(value: time, _odd: list[bool]) -> Any:
+    plain: dict[str, Any] = {"$time": value.isoformat(timespec="microseconds")}
+    return plain | {"fold": 1} if value.fold else plain
+
+
 def _mark_decimal(value: Decimal, odd: list[bool]) -> Any:
     odd.append(True)
     return {"$decimal": str(value)}
@@ -246,7 +252,7 @@ def _mark_decimal(value: Decimal, odd: list[bool]) -> Any:
 _MARK: dict[type, Callable[[Any, list[bool]], Any]] = {
     datetime: _mark_datetime,
     date: lambda value, _odd: {"$date": value.isoformat()},
-    time: lambda value, _odd: {"$time": value.isoformat(timespec="microseconds")},
+    time: _mark_time,
     UUID: lambda value, _odd: {"$uuid": str(value)},
     bytes: lambda value, _odd: {"$bytes": base64.b64encode(value).decode()},
     Decimal: _mark_decimal,
@@ -284,6 +290,11 @@ def _naive(text: str, marker: dict[str, Any]) -> datetime:
     return moment.replace(fold=1) if marker.get("fold") else moment
 
 
+def _time(text: str, marker: dict[str, Any]) -> time:
+    found = time.fromisoformat(text)
+    return found.replace(fold=1) if marker.get("fold") else found
+
+
 def _bytes(text: str, _marker: dict[str, Any]) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
@@ -295,7 +306,7 @@ _UNMARK: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "$instant": _instant,
     "$datetime": _naive,
     "$date": lambda text, _marker: date.fromisoformat(text),
-    "$time": lambda text, _marker: time.fromisoformat(text),
+    "$time": _time,
     "$uuid": lambda text, _marker: UUID(text),
     "$bytes": _bytes,
     "$decimal": lambda text, _marker: Decimal(text),

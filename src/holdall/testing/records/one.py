@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -343,4 +343,6 @@ def _shape(value: Any) -> Any:
         return {name: _shape(item) for name, item in value.items()}
     if isinstance(value, datetime):
         return (datetime, value.isoformat(), value.fold, str(value.tzinfo))
+    if isinstance(value, time):
+        return (time, value.isoformat(), value.fold)
     return (type(value), str(value))

@@ -43,6 +43,8 @@ VALUES: Final[dict[str, Any]] = {
     "a late datetime": datetime(9999, 12, 31, 23, 59, 59, 999999, UTC),
     "a date": date(2024, 2, 29),
     "a time": time(23, 59, 59, 1),
+    "a time before the clocks go back": time(2, 30),
+    "the same time after it": time(2, 30, fold=1),
     "a decimal": Decimal("1.50"),
     "a long decimal": Decimal("3.14159265358979323846264338327950288"),
     "a decimal with exponent": Decimal("1E+400"),

@@ -92,6 +92,7 @@ CONDITIONS: Final[dict[str, Node]] = {
     "no item from the end": F("x.-1").exists(),
     "dotted": F(r"x\.a") == 1,
     "inside a marker": F("x.$instant").exists(),
+    "beside a marker": F("x.fold").exists(),
     "one of texts": _X.is_in(["a", "10", "none"]),
     "one of several": _X.is_in([1, "a", None, True, b""]),
     "one of none": _X.is_in([]),

@@ -35,7 +35,7 @@ MARKS: Final = {
 }
 """How kinds that JSON lacks are marked; see `holdall.records.encoding`."""
 
-# Beside the mark, a moment has these; in Python no path leads into a moment.
+# Beside the mark, a moment or time has these; in Python no path leads into one.
 _WITHIN_MARKERS = frozenset({"offset", "zone", "fold"})
 # What PostgreSQL reads as a number of an item.
 _LIKE_NUMBER = re.compile(r"\s*[+-]?[0-9]+", re.ASCII)
@@ -160,7 +160,7 @@ def _json(root: str, names: Sequence[str], params: Params) -> JsonTerm:
             items = True
         if at and name in _WITHIN_MARKERS:
             before = f"{root} #> {params.path(names[:at])}"
-            guards.append(f"{before} ?| ARRAY['$instant', '$datetime']")
+            guards.append(f"{before} ?| ARRAY['$instant', '$datetime', '$time']")
     if items:
         found = f"({root} #> {params.path(names)})"
     else:  # costs half as much, and leads into no list
