@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from holdall import Query
-from holdall.core.errors import InvalidQuery
+from holdall.core.errors import InvalidQuery, InvalidValue
 from holdall.records.grouping import Groups
 from holdall.records.record import Record
 from records.exchange.samples import database
@@ -139,6 +139,69 @@ def test_a_sum_is_exact_where_there_is_a_decimal_and_no_decimal_otherwise(
 ) -> None:
     (row,) = grouped(values, (), total=("sum", "x"))
     assert (type(row["total"]), row["total"]) == (type(total), total)
+
+
+@pytest.mark.parametrize(
+    ("values", "total", "mean"),
+    [
+        (
+            [Decimal("1E+28"), Decimal(1)],
+            Decimal(10**28 + 1),
+            Decimal("5000000000000000000000000000.5"),
+        ),
+        ([10**30, Decimal(1)], Decimal(10**30 + 1), Decimal("500000000000000000000000000000.5")),
+        ([Decimal("1E+999999"), Decimal("9E+999999")], Decimal("1E+1000000"), Decimal("5E+999999")),
+        ([Decimal("1E+999999")], Decimal("1E+999999"), Decimal("1E+999999")),
+        (
+            [Decimal(1), Decimal(1), Decimal(0)],
+            Decimal(2),
+            Decimal("0.6666666666666666666666666667"),
+        ),
+        (
+            [0.1, 0.2, Decimal(0)],
+            Decimal("0.3000000000000000166533453693773481063544750213623046875"),
+            None,
+        ),
+        ([2**53 + 1, 0.5], 9007199254740994.0, 4503599627370497.0),
+        ([0.1] * 10, 1.0, 0.1),
+        ([1e308, 1e308, -1e308], 1e308, 1e308 / 3),
+        ([10**400, -(10**400), 0.5], 0.5, 0.5 / 3),
+        ([10**400, 1], 10**400 + 1, None),
+        ([float("inf"), 1], float("inf"), float("inf")),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_sums_are_exact(values: list[Any], total: Any, mean: Any) -> None:
+    for given in (values, values[::-1]):
+        (row,) = grouped(given, (), total=("sum", "x"))
+        assert (type(row["total"]), row["total"]) == (type(total), total)
+        if mean is not None:
+            (row,) = grouped(given, (), mean=("mean", "x"))
+            assert (type(row["mean"]), row["mean"]) == (type(mean), mean)
+
+
+@pytest.mark.parametrize("kind", [float, Decimal])
+def test_infinities_that_meet_are_no_number(kind: Any) -> None:
+    (row,) = grouped([kind("inf"), kind("-inf")], (), total=("sum", "x"), mean=("mean", "x"))
+    assert [str(row[name]).lower() for name in ("total", "mean")] == ["nan", "nan"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("mean", [10**400]),
+        ("sum", [10**400, 1.5]),
+        ("mean", [10**400, 1.5]),
+        ("sum", [1e308, 1e308]),
+        ("sum", [Decimal("1E+20000"), Decimal(1)]),
+        ("sum", [Decimal("1E+20000"), 1]),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_has_no_sum_is_named(kind: str, values: list[Any]) -> None:
+    for given in (values, values[::-1]):
+        with pytest.raises(InvalidValue, match=f"the {kind} of 'x' cannot be told"):
+            grouped(given, (), answer=(kind, "x"))
 
 
 def test_a_group_keeps_the_first_of_equal_extremes() -> None:

@@ -360,10 +360,13 @@ class AsyncDatabase:
             query: Which records.
             aggregates: By the name it has in the answer: `"count"`, or one of `count`, `sum`,
                 `min`, `max`, `mean` with a field. Records without a number there (for `min` and
-                `max`: without a value) do not count; what has none at all is None, a sum 0.
+                `max`: without a value) do not count; what has none at all is None, a sum 0. Sums
+                are exact: a Decimal where there is one, else a float where there is one.
 
         Raises:
             InvalidQuery: There is no such aggregate.
+            InvalidValue: A sum or mean is of numbers that have none: too large for a float, or of
+                more digits than can be added.
         """
         groups = grouping.Groups(by, aggregates)
         async for row in self._rows(Query() if query is None else query, PAGE_RECORDS):
