@@ -136,6 +136,16 @@ class OneFacts(RecordFacts):
             await db.update(Record({"number": 1}, id="a"))
         assert await db.read("a") is None
 
+    async def test_an_update_of_what_others_deleted_is_not_found(self, db: AsyncDatabase) -> None:
+        await db.create(Record({"number": 1}, id="a"))
+        for search in (False, True):
+            found = (await db.search())[0] if search else await db.read("a")
+            assert found is not None
+            await self.another().delete("a")
+            with pytest.raises(NotFound):
+                await db.update(found)
+            await db.create(Record({"number": 1}, id="a"))
+
     async def test_an_update_removes_fields(self, db: AsyncDatabase) -> None:
         await db.create(Record({"a": 1, "b": 2}, id="a", metadata={"x": "y"}))
         await db.update("a", Record({"b": 3}))

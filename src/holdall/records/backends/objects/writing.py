@@ -181,7 +181,8 @@ class Writer:
             except PreconditionFailed as refused:
                 if write.version is not None:
                     current = await self._access.row(write.id)
-                    raise changed(write.id, write.version, current) from refused
+                    told = refusal(write, current) or changed(write.id, write.version, current)
+                    raise told from refused
         raise PreconditionFailed(
             f"the record {write.id!r} was changed by others {_TRIES} times in a row",
             reference=write.id,
