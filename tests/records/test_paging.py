@@ -55,6 +55,16 @@ def test_a_token_of_another_query_is_refused(other: Query) -> None:
         read_token(other, token_after(QUERY, row(x=1)))
 
 
+@pytest.mark.parametrize("op", ["in", "not in"])
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_a_token_is_good_for_equal_sets(op: str, kind: type) -> None:
+    # They are gone through as they were made, as sets of text are in other processes.
+    members: list[Any] = [0, 8, 16, "a", b"a", None, True]
+    one, other = (Query().filter("a", op, kind(some)) for some in (members, members[::-1]))
+    assert read_token(other, token_after(one, row())) == ("id-1",)
+    assert one == other
+
+
 def test_a_token_is_good_for_another_selection_of_fields() -> None:
     other = QUERY.select("x").offset(3)
     assert read_token(other, token_after(QUERY, row(x=1, y=2))) == (1, 2, "id-1")

@@ -35,6 +35,7 @@ from holdall.records.predicate import (
     regex,
     text_of,
 )
+from holdall.records.values import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -278,7 +279,11 @@ def _sequence(value: Any, op: str) -> tuple[Any, ...]:
 
 
 def _members(value: Any, path: Path, op: str) -> tuple[Any, ...]:
-    return tuple(literal(one, path) for one in _sequence(value, op))
+    found = [literal(one, path) for one in _sequence(value, op)]
+    if isinstance(value, (set, frozenset)):
+        # Which has another order in every process, and the token of a page is of one query.
+        found.sort(key=lambda one: (place(one), repr(one)))
+    return tuple(found)
 
 
 def _ends(path: Path, value: Any) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -56,14 +57,16 @@ def parser_of(name: CellType) -> Callable[[str], Any]:
 def inferred(text: str) -> Any:
     """The value that a text looks like: a number, a bool, JSON of a list or object, else text.
 
-    A number with zeros in front, or a `+`, is text: it may be a telephone number.
+    A number with zeros in front, or a `+`, is text: it may be a telephone number. So is one that no
+    float holds.
     """
     if text in {"true", "false"}:
         return text == "true"
     if _INTEGER.fullmatch(text) and len(text) < 1000:
         return int(text)
     if _NUMBER.fullmatch(text):
-        return float(text)
+        number = float(text)
+        return text if math.isinf(number) else number
     if text.startswith(("[", "{")):
         try:
             return _json(text)
