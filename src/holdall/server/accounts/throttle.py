@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections import OrderedDict
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -20,6 +20,7 @@ LONGEST: Final = 30.0
 """Seconds that the longest pause takes."""
 _FORGOTTEN: Final = 900.0
 _MOST: Final = 10_000
+_Key: TypeAlias = tuple[str, str]
 
 
 class _Failures(Struct):
@@ -34,7 +35,9 @@ class Throttle:
     """
 
     def __init__(self) -> None:
-        self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
+        self._failures: dict[_Key, _Failures] = {}
+        # Those who failed once, twice and so on, and so often that they wait; the oldest first.
+        self._ranks: tuple[OrderedDict[_Key, None], ...] = tuple(OrderedDict() for _ in range(FREE))
 
     def pause(self, name: str, address: str) -> float:
         """How many seconds a name at an address has to wait before its next try; 0 for none."""
@@ -47,23 +50,33 @@ class Throttle:
     def failed(self, name: str, address: str) -> None:
         """Note that a try went wrong."""
         key, now = (name, network(address)), time.monotonic()
-        known = self._failures.pop(key, None)
+        known = self._take(key)
         if known is None or known.last + _FORGOTTEN < now:
             known = _Failures(0, now)
         known.count, known.last = known.count + 1, now
         if len(self._failures) >= _MOST:
             self._make_room(now)
         self._failures[key] = known
+        self._rank(known)[key] = None
 
     def succeeded(self, name: str, address: str) -> None:
         """Forget what a name at an address did wrong."""
-        self._failures.pop((name, network(address)), None)
+        self._take((name, network(address)))
+
+    def _rank(self, known: _Failures) -> OrderedDict[_Key, None]:
+        return self._ranks[min(known.count, FREE) - 1]
+
+    def _take(self, key: _Key) -> _Failures | None:
+        known = self._failures.pop(key, None)
+        if known is not None:
+            del self._rank(known)[key]
+        return known
 
     def _make_room(self, now: float) -> None:
-        gone = next(iter(self._failures))  # that which failed last the longest ago
-        if self._failures[gone].last + _FORGOTTEN >= now:
-            gone = min(self._failures, key=lambda key: self._failures[key].count)
-        del self._failures[gone]
+        first = [next(iter(keys)) for keys in self._ranks if keys]
+        oldest = min(first, key=lambda key: self._failures[key].last)
+        over = self._failures[oldest].last + _FORGOTTEN < now
+        self._take(oldest if over else first[0])
 
 
 def network(address: str) -> str:
